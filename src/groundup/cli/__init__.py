@@ -1,0 +1,83 @@
+"""The command line: one small file per verb. Asking for help costs no torch."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from groundup.errors import UserError
+from groundup.registry import Folder, did_you_mean
+
+VERBS: Folder[Any] = Folder("groundup.cli", "VERB", "verb")
+EXIT_USER = 2
+
+UsageError = typer.BadParameter.__bases__[0]
+"""What typer raises for a wrong option or argument. typer carries click inside, under a private name."""
+
+
+class Suggesting(typer.core.TyperGroup):
+    """A group of verbs that names the nearest one when it does not know what was typed."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            known = list(self.commands)
+            raise UserError(
+                f"There is no verb {args[0]!r}.{did_you_mean(args[0], known)} Known: {', '.join(known)}."
+            )
+        return super().resolve_command(ctx, args)
+
+
+def build() -> typer.Typer:
+    """The whole command, from the files of this folder."""
+    app = typer.Typer(
+        name="groundup",
+        cls=Suggesting,
+        help="A whole language-model workshop on your own machine.",
+        epilog="Start with:  groundup demo",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(lambda: None)
+    for name in VERBS.names():
+        verb = VERBS.get(name)
+        if isinstance(verb, typer.Typer):
+            app.add_typer(verb, name=name)
+        else:
+            app.command(name)(verb)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb. What the user can mend is one line on stderr and exit code 2."""
+    command = typer.main.get_command(build())
+    try:
+        code = command.main(args=arguments, prog_name="groundup", standalone_mode=False)
+        return int(code or 0)
+    except UserError as error:
+        return _refuse(str(error))
+    except UsageError as error:
+        return _usage(error)
+    except (KeyboardInterrupt, typer.Abort):
+        print("groundup: stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+
+
+def _usage(error: Any) -> int:
+    """A wrong option or argument in one line; a group without a verb shows its help instead."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.ctx.get_help())
+        return 0
+    where = error.ctx.command_path if error.ctx else "groundup"
+    return _refuse(f"{error.format_message()} See {where} --help.")
+
+
+def _refuse(message: str) -> int:
+    print("groundup: " + " ".join(message.split()), file=sys.stderr)
+    return EXIT_USER

@@ -1,0 +1,53 @@
+"""`groundup data`: prepare texts for training, and look at what a run reads."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from groundup.cli import Suggesting
+
+VERB = typer.Typer(
+    cls=Suggesting, help="Prepare texts, or look at what a run reads.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@VERB.command()
+def prepare(
+    recipe: Annotated[Path, typer.Argument(help="A recipe (.toml).")],
+    changes: Annotated[list[str] | None, typer.Argument(help="Changes, such as tokenizer.vocab_size=2048")] = None,
+) -> None:
+    """Do what training does before its first step: learn the vocabulary, and write the tokens of both parts.
+
+    Examples:
+
+      groundup data prepare recipes/village.toml
+    """
+    from groundup.runs.data import prepare_and_tell
+    from groundup.runs.recipe import read_recipe
+    from groundup.system.progress import View
+
+    prepare_and_tell(read_recipe(recipe, changes or ()), View())
+
+
+@VERB.command()
+def show(
+    source: Annotated[str, typer.Argument(help="A run's folder; or a dataset's name, a file or a folder of texts.")],
+    step: Annotated[int, typer.Option(help="Of a run: the step whose texts to show, from 1.")] = 1,
+    limit: Annotated[int, typer.Option(help="Show at most so many texts.")] = 5,
+) -> None:
+    """Show the very texts that a step of a run read, or the first documents of a source.
+
+    Examples:
+
+      groundup data show runs/demo --step 100
+
+      groundup data show village --limit 2
+    """
+    from groundup.runs.data import show_documents, show_step
+    from groundup.system.progress import View
+
+    if (Path(source) / "run.json").is_file():
+        show_step(Path(source), step, limit, View())
+    else:
+        show_documents(source, limit, View())

@@ -1,0 +1,46 @@
+"""`groundup pretrain`: train a model from a recipe, or from a text of one's own without one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def pretrain(
+    source: Annotated[str, typer.Argument(help="A recipe (.toml), or a text: a file, a folder, a dataset's name.")],
+    changes: Annotated[
+        list[str] | None, typer.Argument(help="Changes to the recipe, such as train.steps=200", show_default=False)
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="Without a recipe: how long the training may take.")] = 10.0,
+    runs: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs"),
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run of that name.")] = False,
+) -> None:
+    """Train a model from scratch, with checkpoints, samples and a report.
+
+    The run's folder is runs/NAME. The same command goes on where a stopped run ended.
+
+    Examples:
+
+      groundup pretrain my_book.txt --minutes 10
+
+      groundup pretrain recipes/village.toml train.steps=200 name=short
+
+      groundup pretrain runs/my_book/recipe.toml name=again seed=2
+    """
+    from groundup.runs.automatic import recipe_for
+    from groundup.runs.farewell import farewell
+    from groundup.runs.pretrain import pretrain as run
+    from groundup.runs.recipe import read_recipe
+    from groundup.system.progress import View
+
+    view = View()
+    if source.endswith(".toml"):
+        recipe = read_recipe(source, changes or ())
+    else:
+        recipe = recipe_for(source, minutes, runs, view, changes=changes or (), device=device, restart=restart)
+    folder = run(recipe, runs / recipe.name, view, device=device, restart=restart)
+    farewell(folder, view)
+
+
+VERB = pretrain

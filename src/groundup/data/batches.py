@@ -1,0 +1,37 @@
+"""The batches of each training step as a function of the step: nothing to fast-forward when a run resumes.
+
+Shapes: B = samples of a micro-batch, T = tokens of a window.
+"""
+
+import torch
+
+from groundup.data.order import Order
+from groundup.data.windows import TokenWindows
+
+
+class Batches:
+    """Step number s reads the samples s * samples_per_step and following of the order.
+
+    Which samples a step sees does not depend on `micro_batch`: it only says how many go through the model at once.
+    """
+
+    def __init__(self, windows: TokenWindows, order: Order, *, samples_per_step: int, micro_batch: int):
+        assert len(order) == len(windows), "the order belongs to other windows"
+        assert samples_per_step > 0 and micro_batch > 0
+        self.windows, self.order = windows, order
+        self.samples_per_step, self.micro_batch = samples_per_step, micro_batch
+
+    def indices(self, step: int) -> list[int]:
+        """The windows that step number `step` (from 0) reads, in order."""
+        first = step * self.samples_per_step
+        return [self.order.at(k) for k in range(first, first + self.samples_per_step)]
+
+    def at(self, step: int) -> list[dict[str, torch.Tensor]]:
+        """The micro-batches of a step: {"ids": (B, T), "targets": (B, T)}, int64; the last one may be smaller."""
+        indices = self.indices(step)
+        starts = range(0, len(indices), self.micro_batch)
+        return [self._stack(indices[start : start + self.micro_batch]) for start in starts]
+
+    def _stack(self, indices: list[int]) -> dict[str, torch.Tensor]:
+        inputs, targets = zip(*(self.windows[index] for index in indices), strict=True)
+        return {"ids": torch.stack(inputs), "targets": torch.stack(targets)}

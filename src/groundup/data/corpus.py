@@ -1,0 +1,230 @@
+"""Read the documents of a file or a folder: plain text, JSON lines or Parquet, also compressed.
+
+One `.txt` file is one document; each line of a `.jsonl` file and each row of a `.parquet` file is one, in its field
+"text". `.gz` and `.zst` may follow the name. Files of a folder are read in the order of their names.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from groundup.data.decoding import decode_text, name_of_utf16
+from groundup.errors import UserError
+from groundup.registry import did_you_mean
+from groundup.system.files import sha256
+
+KINDS = (".txt", ".jsonl", ".parquet")
+COMPRESSIONS = (".gz", ".zst")
+NOT_PLAIN = (".json", ".csv", ".tsv", ".pdf", ".epub", ".docx", ".doc", ".odt", ".zip", ".tar", ".bz2", ".xz", ".7z")
+ACCEPTED = ".txt, .jsonl or .parquet, also with .gz or .zst"
+ALLOWED_SHARE = 0.01  # of a file's records may be no text; more is taken for a wrong file
+
+
+@dataclass
+class Report:
+    """What was met while reading: documents given, records without any text, records that are no text at all."""
+
+    documents: int = 0
+    empty: int = 0
+    unreadable: int = 0
+    first_problem: str = ""  # where the first unreadable record is and why
+
+
+def read_documents(path: Path | str, report: Report | None = None) -> Iterator[str]:
+    """The documents of a file or folder, one after the other. What is skipped is counted in `report`.
+
+    UserError for a path that is missing or not readable as text, and at the end if there was no text at all.
+    """
+    files = corpus_files(path)
+    return _read_all(Path(path), files, report if report is not None else Report())
+
+
+def _read_all(path: Path, files: list[Path], report: Report) -> Iterator[str]:
+    for file in files:
+        yield from read_file(file, report)
+    if not report.documents:
+        raise UserError(f"{path} is empty: there is no text in it. Give a file or folder with text.")
+
+
+def corpus_files(path: Path | str) -> list[Path]:
+    """The files that hold the documents, in the order of their names. UserError if there is none."""
+    path = Path(path)
+    if path.is_file():
+        if _kind(path) in NOT_PLAIN:
+            raise UserError(f"{path} is no plain text. Expected {ACCEPTED}: export or convert it first.")
+        return [path]
+    if not path.is_dir():
+        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise UserError(f"There is no file or folder {path}.{did_you_mean(path.name, near)} Give the path of a text.")
+    everything = [file for file in path.rglob("*") if file.is_file() and not _is_hidden(file.relative_to(path))]
+    files = [file for file in everything if _kind(file) in KINDS]
+    if not files:
+        others = sorted({file.suffix or file.name for file in everything})[:8]
+        there = f"only {', '.join(others)}" if others else "nothing"
+        raise UserError(f"The folder {path} holds {there}; expected files of {ACCEPTED}.")
+    return sorted(files, key=lambda file: file.relative_to(path).as_posix())
+
+
+def read_file(file: Path, report: Report | None = None) -> Iterator[str]:
+    """The documents of one file. UserError if it is damaged, not text, or more than 1 % of its records are none."""
+    report = report if report is not None else Report()
+    kind = _kind(file)
+    with _readable(file):
+        if kind in (".jsonl", ".parquet"):
+            records = _json_records(file) if kind == ".jsonl" else _parquet_records(file)
+            yield from _texts(file, records, report)
+            return
+        with _open(file) as stream:
+            text = decode_text(stream.read(), str(file))
+    if text.strip():
+        report.documents += 1
+        yield text
+    else:
+        report.empty += 1
+
+
+def corpus_bytes(path: Path | str) -> int:
+    """UTF-8 bytes of all documents' texts (it reads them all)."""
+    return sum(len(text.encode("utf-8")) for text in read_documents(path))
+
+
+def corpus_fingerprint(path: Path | str) -> str:
+    """sha256 over the names and contents of the corpus's files, by which changed data are noticed."""
+    path = Path(path)
+    digest = hashlib.sha256()
+    for file in corpus_files(path):
+        name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+        digest.update(f"{sha256(file)} {name}\n".encode())
+    return digest.hexdigest()
+
+
+Record = tuple[str, str | None, str]  # where it is, its text or None, and why it has none
+
+
+def _texts(file: Path, records: Iterator[Record], report: Report) -> Iterator[str]:
+    """The texts of records; those that are none are counted, and are an error above 1 %."""
+    total = unreadable = 0
+    first_problem = ""
+    for where, text, problem in records:
+        total += 1
+        if text is None:
+            unreadable += 1
+            first_problem = first_problem or f"{where}: {problem}"
+            report.first_problem = report.first_problem or f"{file}, {where}: {problem}"
+            report.unreadable += 1
+        elif not text.strip():
+            report.empty += 1
+        else:
+            report.documents += 1
+            yield text
+    if unreadable > ALLOWED_SHARE * total:
+        raise UserError(
+            f"{unreadable} of {total} records in {file} are no text ({unreadable / total:.0%}; at most 1 % is accepted). "
+            f"The first is {first_problem}. Mend or remove them."
+        )
+
+
+def _json_records(file: Path) -> Iterator[Record]:
+    has_text = False
+    with _open(file) as stream:
+        for number, line in enumerate(stream, 1):
+            if number == 1:
+                if name_of_utf16(line):
+                    raise UserError(f"{file} is {name_of_utf16(line)}; expected UTF-8. Save it again as UTF-8.")
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if not line.strip():
+                continue  # an empty line between records, or at the end, is no record
+            where = f"line {number}"
+            try:
+                record = json.loads(line.decode("utf-8"))
+            except UnicodeDecodeError:
+                yield where, None, "it is not UTF-8"
+                continue
+            except ValueError:
+                yield where, None, "it is no JSON"
+                continue
+            if isinstance(record, dict) and "text" not in record and not has_text:
+                raise UserError(_no_text_field(file, record))
+            text, problem = _text_of(record)
+            has_text = has_text or text is not None
+            yield where, text, problem
+
+
+def _text_of(record: Any) -> tuple[str | None, str]:
+    """The text of one JSON record, or why it has none."""
+    text = record.get("text") if isinstance(record, dict) else None
+    if not isinstance(text, str):
+        return None, 'it has no text in a field "text"'
+    try:
+        text.encode("utf-8")  # fails on half a surrogate pair, which JSON can write and UTF-8 cannot
+    except UnicodeEncodeError:
+        return None, "it holds half a character (a lone surrogate)"
+    return text, ""
+
+
+def _parquet_records(file: Path) -> Iterator[Record]:
+    import pyarrow as arrow  # heavy, and most corpora are plain text
+    import pyarrow.parquet as parquet
+
+    try:
+        table = parquet.ParquetFile(file)
+        if "text" not in table.schema_arrow.names:
+            raise UserError(_no_text_field(file, table.schema_arrow.names))
+        row = 0
+        for batch in table.iter_batches(batch_size=1024, columns=["text"]):
+            for value in batch.column(0).to_pylist():
+                row += 1
+                text = value if isinstance(value, str) else None
+                yield f"row {row}", text, 'its field "text" is no text'
+    except arrow.ArrowException as error:
+        raise UserError(f"{file} is no readable Parquet file: {error}. Download or write it again.") from error
+
+
+def _no_text_field(file: Path, fields: Any) -> str:
+    return f'{file} has no field "text". Its fields are: {", ".join(map(str, fields))}. Rename the one with the text.'
+
+
+def _kind(file: Path) -> str:
+    """What is in the file, by its name without .gz or .zst: ".txt", ".jsonl" ..."""
+    name = file.with_suffix("") if file.suffix.lower() in COMPRESSIONS else file
+    return name.suffix.lower()
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+@contextmanager
+def _open(file: Path) -> Iterator[BinaryIO]:
+    """The bytes of a file, decompressed."""
+    if file.suffix.lower() == ".gz":
+        with gzip.open(file, "rb") as stream:
+            yield io.BufferedReader(stream, 1 << 20)  # type: ignore[arg-type]
+    elif file.suffix.lower() == ".zst":
+        import pyarrow as arrow
+
+        with arrow.input_stream(str(file), compression="zstd") as stream:
+            yield io.BufferedReader(stream, 1 << 20)  # type: ignore[arg-type]
+    else:
+        with open(file, "rb") as stream:
+            yield stream
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Turns a damaged or forbidden file into one line."""
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{file} is damaged or not compressed by gzip: {error}. Download or pack it again.") from error
+    except PermissionError as error:
+        raise UserError(f"{file} may not be read: permission denied. Change its permissions.") from error
+    except OSError as error:
+        raise UserError(f"{file} could not be read: {error}. Download or copy it again.") from error

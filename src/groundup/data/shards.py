@@ -1,0 +1,154 @@
+"""Documents as tokens on disk: one long row, read as a memory map, with the place of each document.
+
+A shard is a folder of plain little-endian arrays (tokens.bin, starts.bin, document_bytes.bin and, where the best
+possible loss is known, floor_bits.bin) and manifest.json, which says how to read them and holds their sha256.
+"""
+
+import hashlib
+import json
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from groundup.errors import UserError
+from groundup.system.files import sha256, whole_folder, write_json
+from groundup.text.tokenizer import Tokenizer
+
+FORMAT = "groundup tokens 1"
+CHARACTERS_AT_ONCE = 4_000_000  # encoded together, so that memory stays small and the threads have work
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Tokens of many documents. Each document is its border token, then its ids."""
+
+    folder: Path
+    manifest: dict[str, Any]  # n_tokens, n_documents, n_bytes, dtype, tokenizer (fingerprint), vocab_size, files
+    tokens: np.ndarray  # (n_tokens,) uint16, or uint32 for a vocabulary above 65,536: a memory map
+    starts: np.ndarray  # (n_documents + 1,) int64: where each document starts; the last is n_tokens
+    document_bytes: np.ndarray  # (n_documents,) int64: UTF-8 bytes of each document's text
+    floor_bits: np.ndarray | None  # (n_documents,) float64: -log2 p of each text, where the source is known
+
+    def document(self, index: int) -> np.ndarray:
+        """The ids of one document, the border token first."""
+        return self.tokens[self.starts[index] : self.starts[index + 1]]
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when any token, document border or the tokenizer changes."""
+        return hashlib.sha256(json.dumps(self.manifest, sort_keys=True).encode()).hexdigest()
+
+
+def write_shards(
+    folder: Path | str,
+    documents: Iterable[str],
+    tokenizer: Tokenizer,
+    *,
+    max_tokens: int = 0,
+    floor: Callable[[str], float] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Shard:
+    """Encode documents into a shard that appears whole or not at all. UserError if there is no document.
+
+    `max_tokens`: stop before the document that would exceed it, but not before the first (0: take all).
+    `floor(text)` gives the bits of a text under its true source. `progress(done, all)` counts tokens where
+    max_tokens is given, else documents; all is 0 where nobody knows it.
+    """
+    dtype = np.dtype("<u2" if tokenizer.vocab_size <= 2**16 else "<u4")
+    total = len(documents) if hasattr(documents, "__len__") else 0  # type: ignore[arg-type]
+    at_once = min(CHARACTERS_AT_ONCE, 2 * max_tokens) if max_tokens else CHARACTERS_AT_ONCE
+    starts, sizes, bits = array("q", [0]), array("q"), array("d")
+    with whole_folder(folder) as part:
+        with open(part / "tokens.bin", "wb") as file:
+            for text, ids in _encoded(documents, tokenizer, at_once):
+                if max_tokens and sizes and starts[-1] + 1 + len(ids) > max_tokens:
+                    break
+                file.write(np.array([tokenizer.border_id, *ids], dtype).tobytes())
+                starts.append(starts[-1] + 1 + len(ids))
+                sizes.append(len(text.encode("utf-8")))
+                if floor is not None:
+                    bits.append(floor(text))
+                if progress:
+                    progress(*((starts[-1], max_tokens) if max_tokens else (len(sizes), total)))
+        if not sizes:
+            raise UserError(f"There is no document to write to {folder}. Give a source with more text.")
+        np.asarray(starts, "<i8").tofile(part / "starts.bin")
+        np.asarray(sizes, "<i8").tofile(part / "document_bytes.bin")
+        if floor is not None:
+            np.asarray(bits, "<f8").tofile(part / "floor_bits.bin")
+        manifest = {
+            "format": FORMAT,
+            "n_tokens": starts[-1],
+            "n_documents": len(sizes),
+            "n_bytes": sum(sizes),
+            "dtype": dtype.name,
+            "vocab_size": tokenizer.vocab_size,
+            "tokenizer": tokenizer.fingerprint,
+            "files": {file.name: sha256(file) for file in sorted(part.glob("*.bin"))},
+        }
+        write_json(part / "manifest.json", manifest)
+    return open_shards(folder)
+
+
+def open_shards(folder: Path | str, *, check: bool = False) -> Shard:
+    """Open a shard. UserError naming the file that is missing, foreign or cut off.
+
+    `check=True` also reads every byte and compares it with the sha256 of the manifest.
+    """
+    folder = Path(folder)
+    manifest = _read_manifest(folder)
+    n_documents = manifest["n_documents"]
+    tokens = _open(folder, "tokens.bin", np.dtype(manifest["dtype"]), manifest["n_tokens"])
+    starts = _open(folder, "starts.bin", np.dtype("<i8"), n_documents + 1)
+    sizes = _open(folder, "document_bytes.bin", np.dtype("<i8"), n_documents)
+    bits = None
+    if "floor_bits.bin" in manifest["files"]:
+        bits = _open(folder, "floor_bits.bin", np.dtype("<f8"), n_documents)
+    if check:
+        for name, expected in manifest["files"].items():
+            if sha256(folder / name) != expected:
+                raise UserError(f"{folder / name} is corrupt: its sha256 is not {expected}. Prepare the data again.")
+    return Shard(folder, manifest, tokens, starts, sizes, bits)
+
+
+def _encoded(documents: Iterable[str], tokenizer: Tokenizer, at_once: int) -> Iterator[tuple[str, list[int]]]:
+    """Each document with its ids, encoded in groups of about `at_once` characters."""
+    group, size = [], 0
+    for text in documents:
+        group.append(text)
+        size += len(text)
+        if size >= at_once:
+            yield from zip(group, tokenizer.encode_batch(group), strict=True)
+            group, size = [], 0
+    if group:
+        yield from zip(group, tokenizer.encode_batch(group), strict=True)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT:
+            raise ValueError(f"its format is {manifest['format']!r}, expected {FORMAT!r}")
+        np.dtype(manifest["dtype"])
+        int(manifest["n_tokens"]), int(manifest["n_documents"]), dict(manifest["files"])
+    except FileNotFoundError as error:
+        raise UserError(f"There are no prepared tokens in {folder} (no manifest.json). Prepare the data.") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} does not describe prepared tokens: {error}. Prepare the data again.") from error
+    return manifest
+
+
+def _open(folder: Path, name: str, dtype: np.dtype, length: int) -> np.ndarray:
+    """One array of the shard as a read-only memory map, its size compared with the manifest's."""
+    path = folder / name
+    if not path.exists():
+        raise UserError(f"{path} is missing. Prepare the data again.")
+    size, expected = path.stat().st_size, length * dtype.itemsize
+    if size != expected:
+        raise UserError(f"{path} has {size:,} bytes, expected {expected:,}. Prepare the data again.")
+    return np.memmap(path, dtype=dtype, mode="r", shape=(length,))

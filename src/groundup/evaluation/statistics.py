@@ -1,0 +1,39 @@
+"""Intervals for what was measured."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def wilson(successes: float, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """The 95 % interval of a share, successes / n. Source: Wilson 1927."""
+    if n == 0:
+        return 0.0, 1.0
+    share = successes / n
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def bootstrap_ratio(
+    above: Sequence[float] | np.ndarray,
+    below: Sequence[float] | np.ndarray,
+    *,
+    seed: int = 0,
+    draws: int = 1000,
+) -> tuple[float, float] | None:
+    """The 95 % interval of sum(above) / sum(below), drawing whole items (documents, windows) with replacement.
+
+    None with fewer than two items: one item says nothing about how much items differ. Source: Efron 1979.
+    """
+    over, under = np.asarray(above, dtype=float), np.asarray(below, dtype=float)
+    if len(over) < 2:
+        return None
+    rng = np.random.default_rng(seed)
+    ratios = np.empty(draws)
+    for i in range(draws):
+        chosen = rng.integers(len(over), size=len(over))
+        ratios[i] = over[chosen].sum() / under[chosen].sum()
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return float(low), float(high)

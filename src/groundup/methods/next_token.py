@@ -1,0 +1,26 @@
+"""Next-token prediction: at each position, the model names the token that follows. Pre-training is this."""
+
+import torch
+from torch import Tensor
+
+from groundup.methods._method import Method
+from groundup.training.loss import IGNORED, linear_cross_entropy
+
+
+class NextToken(Method):
+    """Reads {"ids": (B, T), "targets": (B, T)}; targets of -100 do not count."""
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, int]:
+        hidden = self.model.hidden(batch["ids"])  # (B, T, D)
+        loss = linear_cross_entropy(hidden, self.model.unembed.weight, batch["targets"])
+        return loss, int((batch["targets"] != IGNORED).sum())
+
+    @staticmethod
+    def example(vocab_size: int, rows: int, length: int) -> dict[str, Tensor]:
+        ids = torch.arange(rows * (length + 1)).view(rows, length + 1) * 7 % vocab_size
+        targets = ids[:, 1:].clone()
+        targets[0, : length // 2] = IGNORED
+        return {"ids": ids[:, :-1], "targets": targets}
+
+
+METHOD = NextToken

@@ -1,0 +1,46 @@
+"""A folder of files as a registry: the file's name is the public name, and the file exports one constant."""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from groundup.errors import UserError
+
+T = TypeVar("T")
+
+
+def did_you_mean(given: str, known: Iterable[str], aliases: dict[str, str] | None = None) -> str:
+    """' Did you mean X?' for the known name nearest to what was given, or an empty string."""
+    aliases = aliases or {}
+    near = difflib.get_close_matches(given, [*known, *aliases], n=1, cutoff=0.6)
+    return f" Did you mean {aliases.get(near[0], near[0])!r}?" if near else ""
+
+
+class Folder(Generic[T]):
+    """The parts of one kind (families, datasets, tasks, methods, checks), one file each.
+
+    `export` is the constant that every file of the package must define. Files whose name starts with an
+    underscore are shared machinery and no part of the registry. Nothing is imported before it is asked for.
+    """
+
+    def __init__(self, package: str, export: str, kind: str):
+        self.package, self.export, self.kind = package, export, kind
+
+    def names(self) -> list[str]:
+        """All public names, sorted, without importing any of the files."""
+        where = importlib.import_module(self.package).__path__
+        return sorted(m.name for m in pkgutil.iter_modules(where) if not m.name.startswith("_"))
+
+    def get(self, name: str) -> T:
+        """The part with that name. UserError with the nearest known name if there is none."""
+        known = self.names()
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise UserError(f"There is no {self.kind} {name!r}.{hint} Known: {', '.join(known)}.")
+        return getattr(importlib.import_module(f"{self.package}.{name}"), self.export)
+
+    def all(self) -> list[T]:
+        """Every part, in the order of the names."""
+        return [self.get(name) for name in self.names()]

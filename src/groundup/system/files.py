@@ -1,0 +1,113 @@
+"""Files and folders that appear whole or not at all, whatever interrupts the writing."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from groundup.errors import UserError
+
+
+@contextmanager
+def whole_file(path: Path | str) -> Iterator[Path]:
+    """Gives a place beside `path` to write to; it becomes `path` only if the block ends without an error."""
+    path = Path(path)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            yield part
+            _flush(part)
+            os.replace(part, path)
+            _flush(path.parent)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path | str) -> Iterator[Path]:
+    """Gives an empty folder beside `path`; it takes the place of `path` only if the block ends without an error.
+
+    A folder that is there already is replaced in two renames; a crash between them leaves it as `.NAME.old`.
+    """
+    path = Path(path)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        old = path.with_name(f".{path.name}.old")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        try:
+            yield part
+            for file in part.rglob("*"):
+                _flush(file)
+            _flush(part)
+            if path.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                os.replace(path, old)
+            os.replace(part, path)
+            _flush(path.parent)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write UTF-8 text so that the file appears whole or not at all."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write a value as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def sha256(path: Path | str) -> str:
+    """The sha256 of a file's bytes, as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where downloads and prepared data are kept: XDG_CACHE_HOME/groundup, by default ~/.cache/groundup."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "groundup"
+
+
+@contextmanager
+def storage_errors(path: Path | str) -> Iterator[None]:
+    """Turns what the storage refuses (no space, no permission, read-only) into one line with the remedy."""
+    try:
+        yield
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0)
+        if remedy is None:
+            raise
+        raise UserError(f"Could not write {path}: {remedy}") from error
+
+
+_REMEDIES = {
+    errno.ENOSPC: "no space is left on the disk. Free some space, or choose another folder; what was there is kept.",
+    errno.EFBIG: "the file would be larger than allowed here. Raise the limit, or choose another folder; what was "
+    "there is kept.",
+    errno.EDQUOT: "the disk quota is used up. Free some space, or choose another folder; what was there is kept.",
+    errno.EACCES: "permission denied. Choose a folder that you may write to.",
+    errno.EROFS: "the file system is read-only. Choose a folder that you may write to.",
+    errno.ENOTDIR: "a part of that path is a file, not a folder. Choose another place.",
+}
+
+
+def _flush(path: Path) -> None:
+    """Ask the operating system to put a file or a folder's entries on the disk."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows cannot open folders; its renames are journaled.
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

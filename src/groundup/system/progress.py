@@ -1,0 +1,115 @@
+"""What is shown while long work runs: a live view on a terminal, a plain line now and then elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+PLAIN_SECONDS = 10.0
+"""Where there is no terminal, one line at most in so many seconds."""
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people: 48 s, 3 min 5 s, 2 h 10 min."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+class View:
+    """The screen of a run. Everything that is shown goes through it, so that a test can give a console of its own."""
+
+    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic):
+        self.console = Console() if console is None else console
+        self.clock = clock
+
+    def say(self, text: str) -> None:
+        """One line of plain words."""
+        self.console.print(Text(text))
+
+    @contextmanager
+    def phase(self, title: str) -> Iterator[Callable[[int, int], None]]:
+        """A piece of work with a bar: calls (done, total); a total of 0 is one that nobody knows."""
+        start, last = self.clock(), self.clock()
+        if not self.console.is_terminal:
+            self.say(f"{title} …")
+
+            def plain(done: int, total: int) -> None:
+                nonlocal last
+                if self.clock() - last >= PLAIN_SECONDS:
+                    last = self.clock()
+                    self.say(f"  {done:,}" + (f" of {total:,} ({100 * done / total:.0f} %)" if total else ""))
+
+            yield plain
+            self.say(f"  done in {duration(self.clock() - start)}")
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+        with Progress(*columns, TimeRemainingColumn(), console=self.console) as progress:
+            bar = progress.add_task(title, total=None)
+            yield lambda done, total: progress.update(bar, completed=done, total=total or None)
+            progress.update(bar, completed=1, total=1)
+
+    @contextmanager
+    def training(self, steps: int, start: int, floor: float | None) -> "Iterator[TrainingView]":
+        """The live view of a training run. floor: the best possible loss in nats per token, where it is known."""
+        view = TrainingView(self, steps, start, floor)
+        if not self.console.is_terminal:
+            yield view
+            return
+        with Live(view.render(), console=self.console, refresh_per_second=4) as live:
+            view.live = live
+            yield view
+
+
+class TrainingView:
+    """Progress, loss beside the floor, speed and time left, and the newest sample."""
+
+    def __init__(self, view: View, steps: int, start: int, floor: float | None):
+        self.view, self.floor = view, floor
+        self.live: Live | None = None
+        self._sample = Text("The first sample comes soon.", style="dim")
+        self._sample_title = "sample"
+        self._began, self._start, self._last = view.clock(), start, 0.0
+        columns = (BarColumn(bar_width=None), TextColumn("step {task.completed} of {task.total}"))
+        self._progress = Progress(*columns, TextColumn("{task.fields[left]} left"), expand=True)
+        self._bar: TaskID = self._progress.add_task("training", total=steps, completed=start, left="?")
+        self._steps, self._figures = steps, Text("")
+
+    def step(self, step: int, loss: float, tokens_per_second: float) -> None:
+        """One optimizer step is done. loss: nats per token."""
+        done, seconds = step - self._start, self.view.clock() - self._began
+        left = duration((self._steps - step) * seconds / max(1, done))
+        known = f" · best possible {self.floor:.3f}" if self.floor is not None else ""
+        self._figures = Text(f"loss {loss:.3f}{known} · {tokens_per_second:,.0f} tokens a second")
+        self._progress.update(self._bar, completed=step, left=left)
+        if self.live:
+            self.live.update(self.render())
+        elif self.view.clock() - self._last >= PLAIN_SECONDS or step == self._steps:
+            self._last = self.view.clock()
+            self.view.say(f"  step {step} of {self._steps} · {self._figures.plain} · {left} left")
+
+    def note(self, text: str) -> None:
+        """One line that stays: a validation, a checkpoint."""
+        (self.live.console.print if self.live else self.view.console.print)(Text(f"  {text}"))
+
+    def sample(self, step: int, prompt: str, text: str) -> None:
+        """A fresh sample, in the place of the one before."""
+        self._sample = Text.assemble((prompt, "bold"), text)
+        self._sample_title = f"sample after step {step}"
+        if self.live:
+            self.live.update(self.render())
+        else:
+            self.view.say(f"  {self._sample_title}: {prompt}{' '.join(text.split())}")
+
+    def render(self) -> Group:
+        """What the terminal shows."""
+        panel = Panel(self._sample, title=self._sample_title, title_align="left", padding=(0, 1))
+        return Group(self._progress, self._figures, panel)

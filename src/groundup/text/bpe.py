@@ -1,0 +1,199 @@
+"""Byte-pair encoding that can be read: learn merges from a text, encode with them, decode again.
+
+Sennrich et al. 2016 (https://arxiv.org/abs/1508.07909), on bytes as in GPT-2. Three ideas carry the file:
+
+1. A text is first cut into pieces (about words), and no token crosses a piece. So it is enough to know each
+   distinct piece once, and how often it occurs.
+2. Training joins the most frequent pair of neighbouring tokens into a new token, again and again. Only the
+   pieces that contain the joined pair change, so the pair counts are corrected there and never counted anew.
+3. While training, a token is ONE character: a byte is its printable character, each merge takes the next free
+   code point. A piece is then a string, a pair is a string of two characters, and joining is `str.replace`.
+"""
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+
+import regex
+
+from groundup.errors import UserError
+from groundup.text.alphabet import ALPHABET, from_alphabet, to_alphabet
+from groundup.text.tokenizer import SPECIAL_TOKENS, Tokenizer, build_byte_level
+
+# Contractions; letters, digits or other signs with the space before them; the white space that is left over.
+GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+PIECE = regex.compile(GPT2_PATTERN)
+
+# A text may be cut between a character that is no space and a space: no piece of the pattern crosses such a
+# place, and none looks over it. So counting block by block gives the same pieces and needs little memory.
+SAFE_CUT = regex.compile(r"(?<=\S)(?=\s)")
+BLOCK = 1_000_000  # characters
+
+Merge = tuple[str, str]  # two tokens, written in the printable alphabet
+Progress = Callable[[int, int], None]  # (merges done, merges wanted)
+
+
+def count_pieces(texts: Iterable[str]) -> Counter[str]:
+    """How often each distinct piece occurs in the texts."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        for block in blocks(text):
+            counts.update(PIECE.findall(block))
+    return counts
+
+
+def blocks(text: str, size: int = BLOCK) -> Iterator[str]:
+    """Cut a text into parts of about `size` characters whose pieces are exactly those of the whole text."""
+    start = 0
+    while start < len(text):
+        cut = SAFE_CUT.search(text, start + size)
+        end = cut.start() if cut else len(text)
+        yield text[start:end]
+        start = end
+
+
+def learn_merges(
+    pieces: Mapping[str, int], n_merges: int, *, ties: str = "smaller_ids", progress: Progress | None = None
+) -> list[Merge]:
+    """Join the most frequent pair of neighbours `n_merges` times, or until no pair is left.
+
+    `pieces` says how often each piece occurs. Of equally frequent pairs the one with the smaller ids is taken,
+    as Hugging Face's trainer does; `ties="greater_bytes"` takes the lexicographically greater pair of byte
+    strings instead, a rule that some published merge lists follow.
+    """
+    words = [to_alphabet(piece) for piece in pieces]
+    frequencies = list(pieces.values())
+    spelling = {character: character for character in ALPHABET}  # what each one-character token stands for
+    pair_counts: defaultdict[str, int] = defaultdict(int)
+    places: defaultdict[str, list[int]] = defaultdict(list)  # the words that contain a pair (or did once)
+    for index, (word, frequency) in enumerate(zip(words, frequencies, strict=True)):
+        for left, right in zip(word, word[1:], strict=False):
+            pair_counts[left + right] += frequency
+            places[left + right].append(index)
+
+    # One character is one token, in the order of the ids, so comparing two pairs as strings compares their ids.
+    order = (lambda pair: pair) if ties == "smaller_ids" else (lambda pair: _GreaterFirst(pair, spelling))
+    queue = [(-count, order(pair), pair) for pair, count in pair_counts.items()]
+    heapq.heapify(queue)
+    merges: list[Merge] = []
+    while len(merges) < n_merges and queue:
+        count, _, pair = heapq.heappop(queue)
+        if -count != pair_counts[pair]:
+            # The count has sunk since this entry was made: put the pair back where it belongs now.
+            if pair_counts[pair] > 0:
+                heapq.heappush(queue, (-pair_counts[pair], order(pair), pair))
+            continue
+        token = chr(ord(ALPHABET[-1]) + 1 + len(merges))
+        merges.append((spelling[pair[0]], spelling[pair[1]]))
+        spelling[token] = spelling[pair[0]] + spelling[pair[1]]
+        born = _join(pair, token, words, frequencies, pair_counts, places)
+        for new_pair in born:
+            if pair_counts[new_pair] > 0:
+                heapq.heappush(queue, (-pair_counts[new_pair], order(new_pair), new_pair))
+        if progress:
+            progress(len(merges), n_merges)
+    return merges
+
+
+def _join(
+    pair: str,
+    token: str,
+    words: list[str],
+    frequencies: list[int],
+    pair_counts: defaultdict[str, int],
+    places: defaultdict[str, list[int]],
+) -> set[str]:
+    """Replace `pair` by `token` in every word and correct the counts; returns the pairs that are new."""
+    born: set[str] = set()
+    for index in places.pop(pair):
+        word = words[index]
+        if pair not in word:
+            continue  # listed twice, because the pair stood twice in this word
+        joined = words[index] = word.replace(pair, token)
+        frequency = frequencies[index]
+        for left, right in zip(word, word[1:], strict=False):
+            pair_counts[left + right] -= frequency
+        for left, right in zip(joined, joined[1:], strict=False):
+            pair_counts[left + right] += frequency
+            if left == token or right == token:
+                born.add(left + right)
+                places[left + right].append(index)
+    del pair_counts[pair]
+    return born
+
+
+class _GreaterFirst:
+    """Sorts a pair before those whose byte strings are lexicographically smaller."""
+
+    def __init__(self, pair: str, spelling: Mapping[str, str]):
+        self.key = tuple(from_alphabet(spelling[token]) for token in pair)
+
+    def __lt__(self, other: "_GreaterFirst") -> bool:
+        return self.key > other.key
+
+
+class ReadableBPE:
+    """Encode and decode with learned merges, in plain Python: what the fast libraries do, to read.
+
+    Ids: `first_id` and the following for the 256 bytes in the order of the printable alphabet, then one per merge.
+    """
+
+    def __init__(self, merges: Iterable[Merge], *, first_id: int = len(SPECIAL_TOKENS)):
+        self.merges = list(merges)
+        self.rank = {merge: rank for rank, merge in enumerate(self.merges)}
+        tokens = [*ALPHABET, *(left + right for left, right in self.merges)]
+        self.id_of = {token: first_id + index for index, token in enumerate(tokens)}
+        self.token_of = {id: token for token, id in self.id_of.items()}
+        self._encode_piece = lru_cache(maxsize=100_000)(self.encode_piece)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text; text that looks like a special token is ordinary text."""
+        return [id for piece in PIECE.findall(text) for id in self._encode_piece(piece)]
+
+    def encode_piece(self, piece: str) -> tuple[int, ...]:
+        """Start with bytes; join the pair that was learned first, wherever it stands, until none is known."""
+        tokens = list(to_alphabet(piece))
+        while len(tokens) > 1:
+            best = min(
+                zip(tokens, tokens[1:], strict=False), key=lambda pair: self.rank.get(pair, len(self.rank))
+            )
+            if best not in self.rank:
+                break
+            tokens = join_everywhere(tokens, best)
+        return tuple(self.id_of[token] for token in tokens)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of the ids. Bytes that are no whole character show as "�"; ids without a token are skipped."""
+        tokens = (self.token_of.get(id, "") for id in ids)
+        return b"".join(from_alphabet(token) for token in tokens).decode("utf-8", errors="replace")
+
+
+def join_everywhere(tokens: list[str], pair: Merge) -> list[str]:
+    """Join each occurrence of the pair, from left to right: a a a with (a, a) gives aa a."""
+    joined: list[str] = []
+    index = 0
+    while index < len(tokens):
+        if tuple(tokens[index : index + 2]) == pair:
+            joined.append(pair[0] + pair[1])
+            index += 2
+        else:
+            joined.append(tokens[index])
+            index += 1
+    return joined
+
+
+def train_bpe(texts: Iterable[str], vocab_size: int, *, progress: Progress | None = None) -> Tokenizer:
+    """Learn a tokenizer from texts: the special tokens, then the 256 bytes, then merges, `vocab_size` in all.
+
+    Training ends early, without an error, when every piece has become one token. Gives the same merges as
+    Hugging Face's BpeTrainer. UserError if the vocabulary cannot even hold the bytes.
+    """
+    alphabet_size = len(SPECIAL_TOKENS) + len(ALPHABET)
+    if vocab_size < alphabet_size:
+        raise UserError(
+            f"A vocabulary of {vocab_size} is too small: the {len(ALPHABET)} bytes and {len(SPECIAL_TOKENS)} special "
+            f"tokens alone are {alphabet_size}. Choose {alphabet_size} or more (usual: 1024 to 50000)."
+        )
+    merges = learn_merges(count_pieces(texts), vocab_size - alphabet_size, progress=progress)
+    return build_byte_level(merges)

@@ -1,0 +1,97 @@
+"""The only training loop. What is learned comes in as a method, what it reads as batches, who watches as observers."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from groundup.errors import UserError
+from groundup.training.optimizer import make_optimizer
+from groundup.training.precision import autocast
+from groundup.training.schedule import learning_rate
+from groundup.training.settings import TrainSettings
+
+Batch = dict[str, torch.Tensor]
+
+
+class BatchSource(Protocol):
+    """The micro-batches of each step: a function of the step, so that nothing must be fast-forwarded."""
+
+    def at(self, step: int) -> Sequence[Batch]: ...
+
+
+@dataclass
+class State:
+    """All that changes while training. Observers get it after every step; setting `stop` ends the loop there."""
+
+    method: nn.Module  # forward(batch) -> (summed loss, how many items counted)
+    optimizer: torch.optim.Optimizer
+    step: int = 0  # steps done
+    tokens: int = 0  # items that counted so far
+    loss: float = 0.0  # of the last step: the mean over everything that counted in it, in nats
+    gradient_norm: float = 0.0  # of the last step, before clipping
+    learning_rate: float = 0.0  # of the last step
+    stop: bool = False
+
+    @classmethod
+    def fresh(cls, method: nn.Module, settings: TrainSettings) -> "State":
+        """The state before the first step."""
+        return cls(method, make_optimizer(method, settings))
+
+
+Observer = Callable[[State], Any]
+
+
+def train(
+    method: nn.Module,
+    batches: BatchSource,
+    settings: TrainSettings,
+    *,
+    state: State | None = None,
+    observers: Iterable[Observer] = (),
+) -> State:
+    """Train until settings.steps are done, from the state's step on.
+
+    Losses are sums. The gradient of a step is divided once, by everything that counted in all of its
+    micro-batches, so a ragged micro-batch weighs what its items weigh, and no more.
+    """
+    state = State.fresh(method, settings) if state is None else state
+    parameters = [p for p in method.parameters() if p.requires_grad]
+    device = parameters[0].device
+    observers = tuple(observers)
+    while state.step < settings.steps and not state.stop:
+        method.train()
+        state.learning_rate = learning_rate(state.step, settings)
+        for group in state.optimizer.param_groups:
+            group["lr"] = state.learning_rate
+        total, count = torch.zeros((), device=device), 0
+        for batch in batches.at(state.step):
+            on_device = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+            with autocast(settings.precision, device):
+                loss, counted = method(on_device)
+            loss.backward()
+            total += loss.detach()
+            count += int(counted)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        torch._foreach_div_(gradients, max(1, count))
+        norm = nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+        state.loss, state.gradient_norm = float(total) / max(1, count), float(norm)
+        check_finite(state, settings)
+        state.optimizer.step()
+        state.optimizer.zero_grad(set_to_none=True)
+        state.step += 1
+        state.tokens += count
+        for observe in observers:
+            observe(state)
+    return state
+
+
+def check_finite(state: State, settings: TrainSettings) -> None:
+    """UserError when the loss or its gradient is no number any more; the weights are still those of the step before."""
+    if not (abs(state.loss) < float("inf") and state.gradient_norm < float("inf")):
+        raise UserError(
+            f"The loss became {state.loss} (gradient norm {state.gradient_norm}) at step {state.step + 1}. "
+            f"Lower train.learning_rate = {settings.learning_rate} and continue from the last checkpoint."
+        )

@@ -1,0 +1,177 @@
+"""The first impossible word of a text, what could have stood there, and why: like a teacher who underlines it."""
+
+import re
+from dataclasses import dataclass
+
+from groundup.village.filter import read
+from groundup.village.grammar import END, Call, Grammar, Say, village
+from groundup.village.slots import Fact
+from groundup.village.world import THREAD_FACTS, Facts, State
+
+SENTENCE = re.compile(r"[^\n]+?(?:[.!?][\"']?(?=\s|$)|(?=\n|$))")
+WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
+Spot = tuple[int, State]  # a position in the text and a state of the walk there
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Where a text became impossible."""
+
+    position: int  # the index of the first character that no document can have here
+    word: str  # the word around it; empty at the end of the text
+    expected: tuple[str, ...]  # a few words that could have stood there, the likeliest first
+    why: str  # in plain words
+    cause: str  # "fact": the world fixes the word; "grammar"; "spelling": no word at all; "end": cut off or too long
+
+
+def check(text: str, complete: bool = True, *, grammar: Grammar | None = None) -> Mistake | None:
+    """The first mistake of a text, or None if it is a possible document (or its beginning, with complete=False)."""
+    grammar = grammar or village()
+    reading = read(text, grammar=grammar)
+    if reading.ends or (reading.unfinished and not complete):
+        return None
+    return Search(text, grammar).mistake(cut_off=bool(reading.unfinished))
+
+
+class Search:
+    """All walks through a text that is impossible, with the way back from each state to the start."""
+
+    def __init__(self, text: str, grammar: Grammar):
+        self.text, self.grammar = text, grammar
+        self.known_words = vocabulary(grammar)
+        self.before: dict[Spot, Spot] = {}
+        self.mass: dict[Spot, float] = {(0, grammar.start): 1.0}
+        self.furthest = 0
+        self.failed: list[Spot] = []  # the states in which the text went wrong at the furthest place
+        self.follow()
+
+    def follow(self) -> None:
+        """Visit every state that agrees with the text so far, nearest to the start first."""
+        waiting = {0: [self.grammar.start]}
+        while waiting:
+            position = min(waiting)
+            for state in (here := waiting.pop(position)):
+                spot = position, state
+                self.note(spot)
+                for piece, new, share in self.options(state):
+                    if not self.text.startswith(piece, position):
+                        continue
+                    end = position + len(piece)
+                    if (end, new) not in self.mass:
+                        self.before[end, new] = spot
+                        (here if end == position else waiting.setdefault(end, [])).append(new)
+                        self.mass[end, new] = 0.0
+                    self.mass[end, new] += self.mass[spot] * share
+
+    def options(self, state: State) -> list[tuple[str, State, float]]:
+        """What may be said in a state, where it leads, and with which probability."""
+        steps = self.grammar.step(state)
+        total = sum(weight for weight, _, _ in steps)
+        return [(piece, new, weight / total) for weight, piece, new in steps]
+
+    def note(self, spot: Spot) -> None:
+        """Remember the state if the text agrees with it further than with any state before."""
+        position, state = spot
+        pieces = [piece for piece, _, _ in self.options(state)] or [""]
+        reach = position + max(agreement(self.text, position, piece) for piece in pieces)
+        if reach > self.furthest:
+            self.furthest, self.failed = reach, []
+        if reach == self.furthest:
+            self.failed.append(spot)
+
+    def mistake(self, cut_off: bool) -> Mistake:
+        """The mistake, put into words."""
+        at, text = self.furthest, self.text
+        start = max(text.rfind(" ", 0, at), text.rfind("\n", 0, at)) + 1
+        word = re.split(r"\s", text[start:], maxsplit=1)[0] if at < len(text) else ""
+        bare = word.strip(".,!?;:\"'")
+        word = bare if bare and at < start + word.find(bare) + len(bare) else word
+        expected = self.expected(start)
+        if cut_off:
+            return Mistake(len(text), word, expected, "The document stops before its end.", "end")
+        fixed = next(filter(None, map(self.fixed_by, self.failed)), None)
+        if fixed:
+            return Mistake(at, word, expected, fixed, "fact")
+        if expected == ("",):
+            return Mistake(at, word, (), "The document was complete before this word.", "end")
+        if bare and bare.lower() not in self.known_words:
+            return Mistake(at, word, expected, f"The village has no word {bare!r}.", "spelling")
+        return Mistake(at, word, expected, "No sentence of the village goes on like this here.", "grammar")
+
+    def expected(self, start: int) -> tuple[str, ...]:
+        """The likeliest words at `start`, given the text before it. One empty word means the end of the document."""
+        found: dict[str, float] = {}
+        todo = [("", *spot, mass) for spot, mass in self.mass.items() if spot[0] <= start]
+        for _ in range(3000):  # enough for every word that is at all likely
+            if not todo:
+                break
+            word, position, state, mass = todo.pop()
+            known = self.text[position:start]  # what goes beyond this part of a piece is new
+            if state[0] == END and not known:
+                found[word] = found.get(word, 0.0) + mass
+            for piece, new, share in self.options(state):
+                if known and (piece == known or not piece.startswith(known)):
+                    continue
+                grown = word + piece[len(known) :]
+                first = re.split(r"\s", grown, maxsplit=1)[0]
+                if first != grown:
+                    found[first] = found.get(first, 0.0) + mass * share
+                else:
+                    todo.append((grown, max(position + len(piece), start), new, mass * share))
+        words: dict[str, float] = {}
+        for word, mass in found.items():
+            bare = word.strip(".,!?;:\"'")
+            words[bare] = words.get(bare, 0.0) + mass
+        return tuple(sorted(words, key=lambda word: -words[word])[:5])
+
+    def fixed_by(self, spot: Spot) -> str | None:
+        """The sentence that fixes the word at the mistake, if the world does fix it."""
+        position, (at, _, facts) = spot
+        node = self.grammar.nodes[at] if at != END else None
+        if not isinstance(node, Say | Call):
+            return None
+        for part in node.parts:
+            said = part if isinstance(part, str) else part.render(facts)
+            if agreement(self.text, position, said) < len(said):
+                return self.origin(spot, part, said, position) if isinstance(part, Fact) else None
+            position += len(said)
+        return None
+
+    def origin(self, spot: Spot, part: Fact, said: str, start: int) -> str | None:
+        """Name the sentence in which a fact was settled. None if the text has no word of that sort here."""
+        given = WORD.match(self.text, start)
+        if not given or given.group().lower() not in self.known_words:
+            return None
+        register = part.registers[-1]
+        value = getattr(spot[1][2], register)
+        while spot in self.before and remembers(self.before[spot][1][2], register, value):
+            spot = self.before[spot]
+        sentences = list(SENTENCE.finditer(self.text))
+        number = next((n for n, one in enumerate(sentences, 1) if one.start() < spot[0] <= one.end()), 1)
+        return f'It must be "{said}", because of sentence {number}: {sentences[number - 1].group().strip()}'
+
+def agreement(text: str, position: int, piece: str) -> int:
+    """How many characters of `piece` stand in the text from `position` on."""
+    if text.startswith(piece, position):
+        return len(piece)
+    return next(n for n, letter in enumerate(piece) if text[position + n : position + n + 1] != letter)
+
+
+def remembers(facts: Facts, register: str, value: int) -> bool:
+    """Whether a world already has the fact, in the register itself or in an open thread."""
+    names = "abc" if register in "abc" else register  # people change their roles
+    kept = [THREAD_FACTS.index(name) for name in names if name in THREAD_FACTS]
+    if any(getattr(facts, name) == value for name in names):
+        return True
+    return any(thread.facts[place] == value for thread in facts.threads for place in kept)
+
+
+def vocabulary(grammar: Grammar) -> frozenset[str]:
+    """All words that the grammar can say, in lower case."""
+    lexicon, texts = grammar.lexicon, list(grammar.slots.fixed_words())
+    for line in grammar.lines:
+        slots = re.findall(r"{([^}]*)}", line.text)
+        texts += [re.sub(r"{[^}]*}", " ", line.text), *(slot for slot in slots if "|" in slot)]
+    for words in [*lexicon.words.values(), *(part for mood in lexicon.moods.values() for part in mood)]:
+        texts += words
+    return frozenset(word.lower() for text in texts for word in WORD.findall(text))

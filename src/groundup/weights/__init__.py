@@ -1,0 +1,1 @@
+"""Models on the disk: Hugging Face folders in and out, and the checkpoints of a run."""

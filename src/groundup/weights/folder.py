@@ -1,0 +1,148 @@
+"""A model's folder in the Hugging Face form: load it, save it. What is written here opens in transformers."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from groundup.errors import UserError
+from groundup.model.config import ModelConfig
+from groundup.model.decoder import Decoder
+from groundup.registry import did_you_mean
+from groundup.system.files import whole_folder, write_json, write_text
+from groundup.text.tokenizer import Tokenizer
+from groundup.zoo import family_for, family_of
+
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+@dataclass
+class Loaded:
+    """A model with all that is needed to use it."""
+
+    model: Decoder
+    tokenizer: Tokenizer
+    config: ModelConfig
+    card: str = ""  # README.md of the folder: where the model comes from, in words
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's numbers are."""
+        return self.model.tokens.weight.device
+
+
+def load(
+    where: Path | str, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+) -> Loaded:
+    """Load a model from a folder, or from a run (its finished model, else its newest checkpoint).
+
+    dtype: what to compute in; by default float32. UserError, in one line, for whatever is wrong with the folder.
+    """
+    folder = model_folder(where)
+    config_json = _read_json(folder / "config.json")
+    family = family_of(config_json)
+    config = family.read(config_json)
+    with torch.device("meta"):
+        model = Decoder(config)
+    model = model.to(dtype or torch.float32).to_empty(device=device or "cpu")
+    family.table.pull(model, read_tensors(folder), tied=config.tie_embeddings)
+    tokenizer = Tokenizer.from_folder(folder)
+    if tokenizer.vocab_size > config.vocab_size:
+        raise UserError(
+            f"The tokenizer in {folder} has {tokenizer.vocab_size} tokens, but the model knows only "
+            f"{config.vocab_size}. They belong to different models."
+        )
+    card = folder / "README.md"
+    return Loaded(model.eval(), tokenizer, config, card.read_text(encoding="utf-8") if card.exists() else "")
+
+
+def save(folder: Path | str, loaded: Loaded) -> Path:
+    """Save a model as a Hugging Face folder, whole or not at all. Returns the folder."""
+    with whole_folder(folder) as part:
+        write_model(part, loaded)
+    return Path(folder)
+
+
+def write_model(folder: Path, loaded: Loaded) -> None:
+    """The files of a model, into a folder that is there: config, weights, tokenizer, how to generate, card."""
+    model, config, tokenizer = loaded.model, loaded.config, loaded.tokenizer
+    family = family_for(config)
+    dtype = str(model.tokens.weight.dtype).removeprefix("torch.")
+    ends = {"bos_token_id": tokenizer.border_id, "eos_token_id": tokenizer.border_id}
+    if tokenizer.pad_id is not None:
+        ends["pad_token_id"] = tokenizer.pad_id
+    head = {
+        "architectures": [family.architecture],
+        "model_type": family.model_type,
+        "dtype": dtype,
+        "torch_dtype": dtype,
+    }
+    write_json(folder / "config.json", {**head, **family.write(config), **ends})
+    write_json(
+        folder / "generation_config.json", {**ends, "do_sample": True, "temperature": 0.8, "top_k": 50}
+    )
+    tensors = {name: t.cpu() for name, t in family.table.push(model, tied=config.tie_embeddings).items()}
+    save_file(tensors, folder / SINGLE, metadata={"format": "pt"})
+    tokenizer.save(folder)
+    if loaded.card:
+        write_text(folder / "README.md", loaded.card)
+
+
+def model_folder(where: Path | str) -> Path:
+    """The folder that holds config.json: `where` itself, or the best place inside a run's folder."""
+    folder = Path(where)
+    if (folder / "config.json").is_file():
+        return folder
+    if (folder / "model" / "config.json").is_file():
+        return folder / "model"
+    checkpoints = sorted((folder / "checkpoints").glob("step-*"))
+    if checkpoints:
+        return checkpoints[-1]
+    if not folder.exists():
+        others = (p.name for p in folder.parent.iterdir() if p.is_dir()) if folder.parent.is_dir() else ()
+        raise UserError(
+            f"There is no folder {folder}.{did_you_mean(folder.name, others)} Give a model's or a run's folder."
+        )
+    raise UserError(
+        f"{folder} holds no model: neither config.json nor a checkpoint. Give a model's folder, or a run's that has "
+        f"saved something."
+    )
+
+
+def read_tensors(folder: Path) -> Mapping[str, Tensor]:
+    """All tensors of a folder, from one file or from the shards that its index names."""
+    if (folder / SINGLE).is_file():
+        return _read_safetensors(folder / SINGLE)
+    if (folder / INDEX).is_file():
+        shards = sorted(set(_read_json(folder / INDEX).get("weight_map", {}).values()))
+        return {
+            name: tensor for shard in shards for name, tensor in _read_safetensors(folder / shard).items()
+        }
+    raise UserError(f"{folder} holds no {SINGLE}. Get the model's weights in the safetensors form.")
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise UserError(f"The index names {path.name}, which is not there. Get the missing file.") from None
+    except SafetensorError as error:
+        raise UserError(
+            f"{path} is damaged ({error}). Get the file again, or use another checkpoint."
+        ) from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no valid JSON ({error}). Get the file again.") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} holds no JSON object. Get the model's own file.")
+    return value

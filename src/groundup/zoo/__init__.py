@@ -1,0 +1,67 @@
+"""The families of models, one file each: sizes, config.json both ways, and names of tensors both ways."""
+
+import dataclasses
+from typing import Any
+
+from groundup.errors import UserError
+from groundup.model.config import ModelConfig
+from groundup.registry import Folder
+from groundup.zoo._family import Family
+
+FAMILIES: Folder[Family] = Folder("groundup.zoo", "FAMILY", "model family")
+
+
+def family_for(config: ModelConfig) -> Family:
+    """The family whose config.json says exactly this configuration.
+
+    UserError with the fields that stand in the way of the nearest family, if none can.
+    """
+    misses: list[tuple[int, str, list[str]]] = []
+    for family in FAMILIES.all():
+        lost = lost_fields(family, config)
+        if not lost:
+            return family
+        misses.append((len(lost), family.name, lost))
+    _, name, lost = min(misses)
+    told = ", ".join(f"{field}={getattr(config, field)!r}" for field in lost)
+    raise UserError(
+        f"No model family can express this configuration: the nearest, {name}, cannot have {told}. "
+        f"Change that, or add a family under zoo/."
+    )
+
+
+def lost_fields(family: Family, config: ModelConfig) -> list[str]:
+    """The names of the fields that come back otherwise after config.json of this family.
+
+    Dropout does not count: it belongs to the training, and not every family's config.json has a place for it.
+    """
+    back, wanted = resolved(family.read(family.write(config))), resolved(config)
+    names = [f.name for f in dataclasses.fields(config) if f.name != "dropout"]
+    return [name for name in names if getattr(back, name) != getattr(wanted, name)]
+
+
+def resolved(config: ModelConfig) -> ModelConfig:
+    """The same configuration with every default that follows from other fields written out."""
+    local = "L" in config.layer_pattern
+    pattern = "".join("GL"[config.window_of(i) is not None] for i in range(config.n_layers)) if local else "G"
+    return dataclasses.replace(
+        config,
+        n_kv_heads=config.kv_heads,
+        d_head=config.head_width,
+        d_ff=config.hidden_width,
+        window=config.window if local else None,
+        layer_pattern=pattern if local else "G",
+        attention_scale=config.attention_scale or config.head_width**-0.5,
+        rope_base=config.rope_base if config.position == "rope" else 10_000.0,
+    )
+
+
+def family_of(config_json: dict[str, Any]) -> Family:
+    """The family of a config.json, by its model_type. UserError naming the known ones if it is unknown."""
+    given = config_json.get("model_type")
+    families = {family.model_type: family for family in FAMILIES.all()}
+    if given not in families:
+        raise UserError(
+            f"config.json has model_type {given!r}, which groundup does not know. Known: {', '.join(sorted(families))}."
+        )
+    return families[given]

@@ -1,0 +1,63 @@
+"""What a family file exports: its name elsewhere, its defaults, config.json both ways, and its table of names."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from groundup.errors import UserError
+from groundup.model.config import ModelConfig
+from groundup.zoo._table import NameTable
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family of models, as data and two functions."""
+
+    name: str
+    about: str
+    model_type: str  # what config.json calls it
+    architecture: str  # the class that transformers opens it with
+    defaults: dict[str, Any]  # fields of ModelConfig that make a model this family's
+    sizes: dict[str, dict[str, Any]]  # published sizes: fields of ModelConfig
+    read: Callable[[dict[str, Any]], ModelConfig]  # config.json -> configuration
+    write: Callable[[ModelConfig], dict[str, Any]]  # configuration -> the fields of config.json
+    table: NameTable
+
+
+ACTIVATIONS = {
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu": "gelu",
+    "silu": "silu",
+    "swish": "silu",
+}
+"""Activations as config.json calls them, and as ModelConfig does."""
+
+
+def activation(config_json: dict[str, Any], name: str, default: str) -> Any:
+    """The activation that config.json names under `name`. UserError for one that groundup does not have."""
+    given = config_json.get(name, default)
+    if given not in ACTIVATIONS:
+        raise UserError(
+            f"config.json has {name} {given!r}, which groundup does not know. Known: {', '.join(ACTIVATIONS)}."
+        )
+    return ACTIVATIONS[given]
+
+
+def refuse(config_json: dict[str, Any], *options: str) -> None:
+    """UserError if one of these options is switched on: the model would compute what groundup does not."""
+    for option in options:
+        if config_json.get(option):
+            raise UserError(
+                f"config.json switches on {option}, which groundup does not compute. Choose another model."
+            )
+
+
+def required(config_json: dict[str, Any], *names: str) -> Any:
+    """The first of these names that stands in config.json. UserError if none does."""
+    for name in names:
+        if config_json.get(name) is not None:
+            return config_json[name]
+    raise UserError(
+        f"config.json lacks {names[0]!r}. The file is incomplete: get the model's own config.json."
+    )

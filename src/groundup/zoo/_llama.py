@@ -1,0 +1,97 @@
+"""What Llama, Qwen3 and their relatives share: rotary positions, RMSNorm, a gated MLP, grouped heads."""
+
+from typing import Any
+
+from groundup.errors import UserError
+from groundup.model.config import ModelConfig
+from groundup.zoo._family import activation, refuse, required
+from groundup.zoo._table import NameTable, Rule
+
+DEFAULTS: dict[str, Any] = {
+    "position": "rope",
+    "qkv_bias": False,
+    "out_bias": False,
+    "mlp": "gated",
+    "activation": "silu",
+    "mlp_bias": False,
+    "norm": "rms",
+    "norm_eps": 1e-6,
+    "tie_embeddings": False,
+}
+
+
+def read(config_json: dict[str, Any], **more: Any) -> ModelConfig:
+    """LlamaConfig and its relatives -> ModelConfig; `more` holds what the family itself decides.
+
+    The base of the rotary positions is read from `rope_parameters` (transformers 5) or `rope_theta` (before).
+    """
+    rope = config_json.get("rope_parameters") or config_json.get("rope_scaling") or {}
+    if rope.get("rope_type", rope.get("type", "default")) != "default":
+        raise UserError(
+            f"config.json scales rotary positions by {rope}, which groundup does not compute yet."
+        )
+    refuse(config_json, "use_sliding_window")
+    fields = {
+        **DEFAULTS,
+        "vocab_size": required(config_json, "vocab_size"),
+        "context_length": required(config_json, "max_position_embeddings"),
+        "d_model": required(config_json, "hidden_size"),
+        "n_layers": required(config_json, "num_hidden_layers"),
+        "n_heads": required(config_json, "num_attention_heads"),
+        "n_kv_heads": config_json.get("num_key_value_heads"),
+        "d_head": config_json.get("head_dim"),
+        "d_ff": required(config_json, "intermediate_size"),
+        "rope_base": float(rope.get("rope_theta") or config_json.get("rope_theta", 10_000.0)),
+        "activation": activation(config_json, "hidden_act", "silu"),
+        "qkv_bias": config_json.get("attention_bias", False),
+        "out_bias": config_json.get("attention_bias", False),
+        "mlp_bias": config_json.get("mlp_bias", False),
+        "norm_eps": config_json.get("rms_norm_eps", 1e-6),
+        "tie_embeddings": config_json.get("tie_word_embeddings", False),
+    }
+    return ModelConfig(**{**fields, **more})
+
+
+def write(config: ModelConfig) -> dict[str, Any]:
+    """ModelConfig -> the fields of LlamaConfig, in the old and the new names."""
+    return {
+        "vocab_size": config.vocab_size,
+        "max_position_embeddings": config.context_length,
+        "hidden_size": config.d_model,
+        "num_hidden_layers": config.n_layers,
+        "num_attention_heads": config.n_heads,
+        "num_key_value_heads": config.kv_heads,
+        "head_dim": config.head_width,
+        "intermediate_size": config.hidden_width,
+        "hidden_act": config.activation,
+        "rope_theta": config.rope_base,
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_base},
+        "attention_bias": config.qkv_bias,
+        "attention_dropout": 0.0,
+        "mlp_bias": config.mlp_bias,
+        "rms_norm_eps": config.norm_eps,
+        "tie_word_embeddings": config.tie_embeddings,
+    }
+
+
+LAYER = "model.layers.{i}."
+TABLE = NameTable(
+    prefix="model.",
+    ignored=(r"(model\.)?layers\.\d+\.self_attn\.rotary_emb\.inv_freq",),
+    rules=(
+        Rule("tokens", "model.embed_tokens"),
+        Rule("blocks.{i}.attention_norm", LAYER + "input_layernorm"),
+        Rule("blocks.{i}.attention.query", LAYER + "self_attn.q_proj"),
+        Rule("blocks.{i}.attention.key", LAYER + "self_attn.k_proj"),
+        Rule("blocks.{i}.attention.value", LAYER + "self_attn.v_proj"),
+        Rule("blocks.{i}.attention.output", LAYER + "self_attn.o_proj"),
+        Rule("blocks.{i}.attention.query_norm", LAYER + "self_attn.q_norm"),
+        Rule("blocks.{i}.attention.key_norm", LAYER + "self_attn.k_norm"),
+        Rule("blocks.{i}.mlp_norm", LAYER + "post_attention_layernorm"),
+        Rule("blocks.{i}.mlp.gate", LAYER + "mlp.gate_proj"),
+        Rule("blocks.{i}.mlp.up", LAYER + "mlp.up_proj"),
+        Rule("blocks.{i}.mlp.down", LAYER + "mlp.down_proj"),
+        Rule("final_norm", "model.norm"),
+        Rule("unembed", "lm_head"),
+    ),
+)

@@ -1,0 +1,113 @@
+"""Names of tensors, ours and theirs, in one table that is read in both directions."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from groundup.errors import UserError
+
+EMBEDDING, UNEMBEDDING = "tokens.weight", "unembed.weight"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One of their modules and the module, or the modules stacked in it, of ours; {i} stands for the layer.
+
+    transposed: they keep the weight as (in, out), as GPT-2 does, where ours is (out, in).
+    """
+
+    ours: tuple[str, ...]
+    theirs: str
+    transposed: bool = False
+
+    def __init__(self, ours: str | tuple[str, ...], theirs: str, transposed: bool = False):
+        object.__setattr__(self, "ours", (ours,) if isinstance(ours, str) else ours)
+        object.__setattr__(self, "theirs", theirs)
+        object.__setattr__(self, "transposed", transposed)
+
+
+@dataclass(frozen=True)
+class NameTable:
+    """All rules of a family, with the prefix that their files may carry and the names that mean nothing."""
+
+    rules: tuple[Rule, ...]
+    prefix: str = ""  # "transformer." or "model.": written, and not missed when a file lacks it
+    unprefixed: tuple[str, ...] = ("lm_head.",)  # their names that never carry the prefix
+    ignored: tuple[str, ...] = ()  # regular expressions of buffers that older files hold
+
+    def push(self, model: nn.Module, *, tied: bool) -> dict[str, Tensor]:
+        """Our parameters under their names and in their form. Tied embeddings are written once."""
+        ours = dict(model.named_parameters(remove_duplicate=False))
+        theirs = {}
+        for names, their_name, transposed in self._pairs(ours):
+            if tied and names == (UNEMBEDDING,):
+                continue
+            whole = torch.cat([ours[name].detach() for name in names])
+            theirs[their_name] = (whole.t() if transposed else whole).contiguous()
+        return theirs
+
+    def pull(self, model: nn.Module, tensors: Mapping[str, Tensor], *, tied: bool) -> None:
+        """Copy their tensors into our parameters. UserError for what is missing, left over or of another shape."""
+        ours = dict(model.named_parameters(remove_duplicate=False))
+        found = {self._full_name(name): name for name in tensors if not self._is_ignored(name)}
+        for names, their_name, transposed in self._pairs(ours):
+            if their_name not in found:
+                if tied and names == (UNEMBEDDING,):
+                    continue
+                raise UserError(
+                    f"The weights lack {their_name!r}. The file is incomplete or of another family."
+                )
+            whole = tensors[found.pop(their_name)]
+            whole = whole.t() if transposed else whole
+            parts = [ours[name] for name in names]
+            wanted = (sum(len(part) for part in parts), *parts[0].shape[1:])
+            if tuple(whole.shape) != wanted:
+                raise UserError(
+                    f"{their_name!r} has shape {tuple(whole.shape)}, but config.json asks for {wanted}. "
+                    f"The weights and config.json belong to different models."
+                )
+            if tied and names == (UNEMBEDDING,):
+                self._check_tied(ours[EMBEDDING], whole, their_name)
+                continue
+            with torch.no_grad():
+                for part, piece in zip(parts, whole.split([len(part) for part in parts]), strict=True):
+                    part.copy_(piece)
+        if found:
+            some = ", ".join(sorted(found.values())[:5])
+            raise UserError(f"The weights hold {len(found)} tensors that this family does not have: {some}.")
+
+    def _pairs(self, ours: Iterable[str]) -> Iterator[tuple[tuple[str, ...], str, bool]]:
+        """(our names, their name, transposed) for every parameter; each of ours must have a rule."""
+        left = dict.fromkeys(ours)
+        while left:
+            name = next(iter(left))
+            module, _, leaf = name.rpartition(".")
+            layer = (re.search(r"\.(\d+)\.", module + ".") or ["", ""])[1]
+            general = re.sub(r"\.\d+\.", ".{i}.", module + ".")[:-1]
+            rule = next((rule for rule in self.rules if general in rule.ours), None)
+            assert rule is not None, f"no rule for our {name}"
+            group = tuple(f"{part.format(i=layer)}.{leaf}" for part in rule.ours)
+            for member in group:
+                assert member in left, f"{member} is missing beside {name}"
+                del left[member]
+            their_name = self._full_name(f"{rule.theirs.format(i=layer)}.{leaf}")
+            yield group, their_name, rule.transposed and leaf == "weight"
+
+    def _full_name(self, name: str) -> str:
+        if not self.prefix or name.startswith((self.prefix, *self.unprefixed)):
+            return name
+        return self.prefix + name
+
+    def _is_ignored(self, name: str) -> bool:
+        return any(re.fullmatch(pattern, name) for pattern in self.ignored)
+
+    @staticmethod
+    def _check_tied(ours: Tensor, theirs: Tensor, name: str) -> None:
+        if not torch.equal(ours, theirs.to(ours)):
+            raise UserError(
+                f"config.json says that the embeddings are tied, but {name!r} differs from the embedding. "
+                f"Set tie_word_embeddings to false in config.json if that is meant."
+            )

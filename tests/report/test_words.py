@@ -1,0 +1,122 @@
+"""The sentences say what the numbers say."""
+
+import pytest
+
+from groundup.report import numerals, words
+from groundup.report.read import read
+
+
+@pytest.mark.parametrize(
+    "value, said",
+    [(512, "512"), (83_456, "83,456"), (834_567, "835,000"), (1_612_288, "1.6 million"),
+     (999_999, "1 million"), (124_439_808, "124 million"), (1_557_611_200, "1.6 billion")],
+)  # fmt: skip
+def test_counts_are_said_as_people_say_them(value, said):
+    assert numerals.count(value) == said
+
+
+@pytest.mark.parametrize(
+    "seconds, said",
+    [(1, "1 second"), (45.4, "45 seconds"), (180, "3 minutes"), (3600, "60 minutes"),
+     (7800, "2 hours 10 minutes"), (10_800, "3 hours")],
+)  # fmt: skip
+def test_times_are_said_as_people_say_them(seconds, said):
+    assert numerals.duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    "value, said",
+    [(0.0006, "0.0006"), (1.2e-05, "0.000012"), (0.25, "0.25"), (31_415.9, "31,416"), (0.0, "0")],
+)
+def test_measured_numbers_have_no_exponent_where_that_can_be_read(value, said):
+    assert numerals.plain(value) == said
+
+
+@pytest.mark.parametrize(
+    "value, said", [(0.0006, "0.0006"), (800, "800"), (12_000, "12k"), (1_500_000, "1.5M")]
+)
+def test_ticks_are_short(value, said):
+    assert numerals.compact(value) == said
+
+
+def headline(folder):
+    return words.headline(read(folder)).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_the_headline_tells_size_time_loss_and_distance_to_the_best_possible(make_run):
+    # The last validation is 0.52 + 2.48 exp(-100/12) = 0.5206, and 0.5206 / 0.5 - 1 = 4.1 %.
+    assert headline(make_run()) == (
+        "A GPT of 1.6 million parameters learned the village corpus in 3 minutes: "
+        "0.521 bits per byte, 4.1 % above the best possible 0.500."
+    )
+
+
+def test_the_headline_of_an_own_text_names_the_file_and_no_floor(make_run):
+    folder = make_run(floor=None, facts={"data": {"source": "/home/ana/my_book.txt"}})
+    assert headline(folder) == (
+        "A GPT of 1.6 million parameters learned my_book.txt in 3 minutes: 0.521 bits per byte on new text."
+    )
+
+
+@pytest.mark.parametrize(
+    "status, begins", [("running", "is learning"), ("interrupted", "was stopped at step 100")]
+)
+def test_the_headline_says_when_a_run_is_not_finished(make_run, status, begins):
+    assert begins in headline(make_run(status=status))
+
+
+def test_a_loss_below_the_floor_is_called_what_it_is(make_run):
+    line = {"kind": "validation", "step": 9, "loss": 1.0, "bits_per_byte": 0.495, "floor_bits_per_byte": 0.5}
+    assert "1.0 % below the floor of 0.500, which only luck or seen texts can do" in headline(
+        make_run(metrics=[line])
+    )
+
+
+def test_the_curve_is_told_with_its_ends_and_the_gain_of_the_last_tenth(make_run):
+    # From step 90 to 100 the curve falls from 0.52137 to 0.52060.
+    assert words.validation_sentence(read(make_run())) == (
+        "The validation loss fell from 3.00 to 0.521 bits per byte; the last tenth of the run gained 0.001, "
+        "and 0.021 is left above the floor."
+    )
+
+
+def validations(*values):
+    steps = (
+        {"kind": "validation", "step": 10 * i, "loss": v, "bits_per_byte": v} for i, v in enumerate(values)
+    )
+    return list(steps)
+
+
+def test_a_loss_that_rises_again_is_called_learning_by_heart(make_run):
+    run = read(make_run(floor=None, metrics=validations(3.0, 1.8, 1.6, 1.9)))
+    assert words.validation_sentence(run) == (
+        "The validation loss fell from 3.00 to 1.90 bits per byte; it was lowest, 1.60, at step 20, and rose "
+        "after that: the model began to learn its training text by heart."
+    )
+
+
+def test_the_gap_between_training_and_validation_is_in_nats(make_run):
+    lines = [{"kind": "train", "step": step, "loss": 2.0} for step in range(1, 41)] + validations(3.0, 2.5)
+    assert words.loss_sentence(read(make_run(metrics=lines))) == (
+        "The training loss went from 2.00 to 2.00 nats per token, and on new text it is 0.50 higher."
+    )
+
+
+def test_a_run_that_diverged_says_so(make_run):
+    lines = [{"kind": "train", "step": 1, "loss": 2.0}, {"kind": "train", "step": 2, "loss": float("nan")}]
+    assert "at 1 step it was not a finite number" in words.loss_sentence(read(make_run(metrics=lines)))
+
+
+def test_the_schedule_is_told_with_peak_and_end(make_run):
+    rates = [0.001, 0.002, 0.0015, 0.0002]
+    lines = [{"kind": "train", "step": i, "loss": 1.0, "learning_rate": r} for i, r in enumerate(rates, 1)]
+    assert words.rate_sentence(read(make_run(metrics=lines)).train) == (
+        "The learning rate rose to 0.002 by step 2 and has come down to 0.0002."
+    )
+
+
+def test_what_is_learned_is_counted_from_the_floor(make_run):
+    metrics = validations(2.5, 1.0, 0.75) + [{"kind": "train", "step": 1, "loss": 1.0}]
+    # 400 % above the floor of 0.5 at the start, 50 % at the end: 7 of 8 parts are gone.
+    said = words.excess_sentence(read(make_run(metrics=metrics))).replace("\N{NO-BREAK SPACE}", " ")
+    assert said.endswith("shrank from 400 % to 50 %: 87.5 % of what there was to learn is learned.")

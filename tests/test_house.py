@@ -1,0 +1,113 @@
+"""Rules of the whole house that no single folder can check for itself."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "groundup"
+REGISTRIES = sorted(
+    file.parent.name
+    for file in PACKAGE.glob("*/__init__.py")
+    if re.search(r"\bFolder\(", file.read_text("utf-8"))
+)
+LAYERS = [
+    {name.strip(" ()") for name in layer.split("|")}
+    for layer in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ][0]["layers"]
+    if layer != "__main__"
+]
+
+
+def run_python(code: str) -> str:
+    """What a fresh Python prints, both streams together."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_importing_groundup_prints_nothing_and_costs_no_torch():
+    heavy = "{'torch', 'numpy', 'transformers', 'matplotlib', 'pydantic', 'typer'}"
+    assert (
+        run_python(f"import sys, groundup; assert not {heavy} & set(sys.modules), sys.modules.keys()") == ""
+    )
+
+
+def test_every_public_name_is_there_and_is_the_thing_itself():
+    import groundup
+
+    assert {"Decoder", "ModelConfig"} <= set(groundup.__all__)
+    for name in groundup.__all__:
+        thing = getattr(groundup, name)
+        assert thing.__name__ == name
+        assert thing is getattr(sys.modules[thing.__module__], name)
+
+
+def test_editors_are_told_the_same_public_names_as_python():
+    import groundup
+
+    tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
+    guarded = next(node for node in tree.body if isinstance(node, ast.If))
+    told = {
+        alias.name: node.module.removeprefix("groundup.")
+        for node in guarded.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    assert told == groundup._HOMES
+
+
+def test_an_unknown_public_name_is_an_attribute_error_that_names_it():
+    import groundup
+
+    with pytest.raises(AttributeError, match="module 'groundup' has no attribute 'Decodr'"):
+        groundup.Decodr  # noqa: B018
+
+
+def test_the_network_cannot_be_reached_from_a_test():
+    import socket
+
+    with socket.socket() as local, pytest.raises(AssertionError, match="must not use the network"):
+        local.connect(("192.0.2.1", 80))
+
+
+@pytest.mark.parametrize("folder", REGISTRIES)
+def test_every_folder_that_is_a_registry_has_its_conformance_test(folder: str):
+    """One test that walks the whole folder, so that a new file is tested the moment it exists."""
+    test = ROOT / "tests" / folder / "test_conformance.py"
+    assert test.is_file(), f"{folder}/ is a registry, so tests/{folder}/test_conformance.py must walk over it"
+    assert re.search(r"\.(names|all)\(\)", test.read_text("utf-8")), f"{test} does not walk over the folder"
+
+
+@pytest.mark.parametrize("folder", REGISTRIES)
+def test_every_registry_has_its_section_in_the_guide_to_adding(folder: str):
+    assert f"src/groundup/{folder}/NAME.py" in (ROOT / "docs" / "adding.md").read_text("utf-8")
+
+
+def test_the_map_shows_every_part_with_the_level_that_is_enforced():
+    rows = re.findall(
+        r"^\| `(\w+)(?:/|\.py)` \| (\d+) \|", (ROOT / "docs" / "index.md").read_text("utf-8"), re.MULTILINE
+    )
+    enforced = {part: len(LAYERS) - place for place, layer in enumerate(LAYERS) for part in layer}
+    assert {part: int(level) for part, level in rows} == enforced
+
+
+def test_links_between_the_documents_lead_somewhere():
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    links = [
+        (document, link)
+        for document in documents
+        for link in re.findall(r"\]\(([^)#\s]+)(?:#[\w-]*)?\)", document.read_text("utf-8"))
+        if "://" not in link
+    ]
+    broken = [f"{document.name}: {link}" for document, link in links if not (document.parent / link).exists()]
+    assert links
+    assert not broken
