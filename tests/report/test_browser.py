@@ -20,7 +20,8 @@ FRAME = """<!DOCTYPE html>
 <script>onload = () => {{
   const page = document.querySelector("iframe").contentDocument;
   const right = (part) => part.getBoundingClientRect().right;
-  const out = [...page.querySelectorAll("body *")].filter(part => !part.closest("svg") && right(part) > {width} + 1);
+  const parts = [...page.querySelectorAll("body *")].filter(part => !part.closest("svg"));
+  const out = parts.filter(part => right(part) > {width} + 1);
   const names = out.slice(0, 5).map(part => part.className || part.tagName);
   const ground = getComputedStyle(page.body).backgroundColor;
   document.body.append(`[${{page.documentElement.scrollWidth}}|${{names}}|${{ground}}]`);

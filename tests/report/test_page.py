@@ -61,21 +61,23 @@ def test_the_page_loads_nothing_runs_nothing_and_each_id_is_there_once(make_run,
         assert len(attributes["aria-label"] or "") > 20
 
 
-@pytest.mark.parametrize("hostile", HOSTILE)
-def test_hostile_texts_are_shown_as_text_everywhere(make_run, read_page, hostile):
-    line = make_run.sample(0, 100, hostile, hostile) | {
-        "mistake": {"position": 1, "word": hostile, "why": hostile}
-    }
+def test_hostile_texts_are_shown_as_text_everywhere(make_run, read_page):
+    hostile = HOSTILE
+    line = make_run.sample(0, 100, hostile, hostile)
+    line["mistake"] = {"position": 1, "word": hostile, "why": hostile}
     score = {"task": hostile, "metric": hostile, "value": 1, "protocol": hostile, "version": hostile, "n": 1}
-    texts = dict.fromkeys(("name", "status", "device", "family", "platform", "started", "torch"), hostile)
+    texts = dict.fromkeys(("name", "status", "device", "family", "platform", "torch"), hostile)
+    metrics = [{"kind": "train", "step": step, "loss": 2.0} for step in (1, 2)]
     folder = make_run(
         "hostile",
+        metrics=metrics,
         samples=[line],
         evaluation=[score],
         recipe=hostile,
         facts={**texts, "data": {"source": hostile}},
     )
-    plain = read_page(report.write(make_run("plain", samples=[line | {"prompt": "p", "text": "t"}])))
+    harmless = line | {"prompt": "p", "text": "t"}
+    plain = read_page(report.write(make_run("plain", metrics=metrics, samples=[harmless])))
     page = read_page(report.write(folder, commands=[(hostile, hostile)]))
     assert {tag for tag, _ in page.tags} == {tag for tag, _ in plain.tags}
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from groundup.errors import UserError
 from groundup.registry import Folder, did_you_mean
@@ -12,11 +13,11 @@ from groundup.registry import Folder, did_you_mean
 VERBS: Folder[Any] = Folder("groundup.cli", "VERB", "verb")
 EXIT_USER = 2
 
-UsageError = typer.BadParameter.__bases__[0]
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # type: ignore[assignment]
 """What typer raises for a wrong option or argument. typer carries click inside, under a private name."""
 
 
-class Suggesting(typer.core.TyperGroup):
+class Suggesting(TyperGroup):
     """A group of verbs that names the nearest one when it does not know what was typed."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

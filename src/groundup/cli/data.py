@@ -8,14 +8,19 @@ import typer
 from groundup.cli import Suggesting
 
 VERB = typer.Typer(
-    cls=Suggesting, help="Prepare texts, or look at what a run reads.", no_args_is_help=True, rich_markup_mode=None
+    cls=Suggesting,
+    help="Prepare texts, or look at what a run reads.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
 @VERB.command()
 def prepare(
     recipe: Annotated[Path, typer.Argument(help="A recipe (.toml).")],
-    changes: Annotated[list[str] | None, typer.Argument(help="Changes, such as tokenizer.vocab_size=2048")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Argument(help="Changes, such as tokenizer.vocab_size=2048")
+    ] = None,
 ) -> None:
     """Do what training does before its first step: learn the vocabulary, and write the tokens of both parts.
 
@@ -32,7 +37,9 @@ def prepare(
 
 @VERB.command()
 def show(
-    source: Annotated[str, typer.Argument(help="A run's folder; or a dataset's name, a file or a folder of texts.")],
+    source: Annotated[
+        str, typer.Argument(help="A run's folder; or a dataset's name, a file or a folder of texts.")
+    ],
     step: Annotated[int, typer.Option(help="Of a run: the step whose texts to show, from 1.")] = 1,
     limit: Annotated[int, typer.Option(help="Show at most so many texts.")] = 5,
 ) -> None:

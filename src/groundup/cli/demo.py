@@ -9,7 +9,9 @@ import typer
 def demo(
     minutes: Annotated[float, typer.Option(help="How long the training may take.")] = 3.0,
     runs: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs"),
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")
+    ] = None,
     restart: Annotated[
         bool | None,
         typer.Option("--restart/--continue", help="What to do with an earlier demo; asked on a terminal."),

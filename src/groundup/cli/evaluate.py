@@ -11,11 +11,15 @@ def evaluate(
     tasks: Annotated[str, typer.Option(help="Names of tasks, with commas between them.")] = "perplexity",
     data: Annotated[
         str | None,
-        typer.Option(help="A file, a folder or a dataset's name; by default the validation part of the model's run."),
+        typer.Option(
+            help="A file, a folder or a dataset's name; by default the validation part of the model's run."
+        ),
     ] = None,
     max_tokens: Annotated[int, typer.Option(help="Stop after so many tokens of text; 0: take all.")] = 0,
     output: Annotated[Path | None, typer.Option(help="Also write the scores to this file, as JSON.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")
+    ] = None,
 ) -> None:
     """Measure a model. Every number comes with its 95 % interval, what it is made from and how.
 

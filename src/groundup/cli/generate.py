@@ -8,15 +8,23 @@ import typer
 
 def generate(
     model: Annotated[Path, typer.Argument(help="A run's folder, such as runs/demo, or a model's folder.")],
-    prompt: Annotated[str, typer.Argument(help="The text to continue; without one, a new document begins.")] = "",
+    prompt: Annotated[
+        str, typer.Argument(help="The text to continue; without one, a new document begins.")
+    ] = "",
     max_tokens: Annotated[int, typer.Option(help="At most so many new tokens.")] = 200,
-    temperature: Annotated[float, typer.Option(help="0 always takes the likeliest token; 1 draws as learned.")] = 0.8,
+    temperature: Annotated[
+        float, typer.Option(help="0 always takes the likeliest token; 1 draws as learned.")
+    ] = 0.8,
     top_k: Annotated[int, typer.Option(help="Draw from the k likeliest tokens only; 0: from all.")] = 50,
     top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens that together reach p.")] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
-    stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be given several times.")] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="End before this text; may be given several times.")
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="How many continuations, from seeds one apart.")] = 1,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")
+    ] = None,
 ) -> None:
     """Continue a text, shown as it is made.
 
@@ -33,7 +41,13 @@ def generate(
     from groundup.weights.folder import load
 
     loaded = load(model, device=pick_device(device))
-    how = {"max_tokens": max_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "stop": stop or ()}
+    how = {
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "stop": stop or (),
+    }
     for number in range(samples):
         typer.echo(prompt, nl=False)
         for piece in run(loaded, prompt, seed=seed + number, **how):  # type: ignore[arg-type]

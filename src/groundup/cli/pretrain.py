@@ -7,13 +7,18 @@ import typer
 
 
 def pretrain(
-    source: Annotated[str, typer.Argument(help="A recipe (.toml), or a text: a file, a folder, a dataset's name.")],
+    source: Annotated[
+        str, typer.Argument(help="A recipe (.toml), or a text: a file, a folder, a dataset's name.")
+    ],
     changes: Annotated[
-        list[str] | None, typer.Argument(help="Changes to the recipe, such as train.steps=200", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Changes to the recipe, such as train.steps=200", show_default=False),
     ] = None,
     minutes: Annotated[float, typer.Option(help="Without a recipe: how long the training may take.")] = 10.0,
     runs: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs"),
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")
+    ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run of that name.")] = False,
 ) -> None:
     """Train a model from scratch, with checkpoints, samples and a report.
@@ -38,7 +43,9 @@ def pretrain(
     if source.endswith(".toml"):
         recipe = read_recipe(source, changes or ())
     else:
-        recipe = recipe_for(source, minutes, runs, view, changes=changes or (), device=device, restart=restart)
+        recipe = recipe_for(
+            source, minutes, runs, view, changes=changes or (), device=device, restart=restart
+        )
     folder = run(recipe, runs / recipe.name, view, device=device, restart=restart)
     farewell(folder, view)
 

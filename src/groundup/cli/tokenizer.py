@@ -8,7 +8,10 @@ import typer
 from groundup.cli import Suggesting
 
 VERB = typer.Typer(
-    cls=Suggesting, help="Learn a vocabulary from a text, or look at one.", no_args_is_help=True, rich_markup_mode=None
+    cls=Suggesting,
+    help="Learn a vocabulary from a text, or look at one.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
@@ -16,7 +19,9 @@ VERB = typer.Typer(
 def train(
     source: Annotated[str, typer.Argument(help="A file, a folder or a dataset's name.")],
     folder: Annotated[Path, typer.Argument(help="Where to save tokenizer.json.")],
-    vocab_size: Annotated[int, typer.Option(help="How many tokens, with the 256 bytes and 5 special ones.")] = 4096,
+    vocab_size: Annotated[
+        int, typer.Option(help="How many tokens, with the 256 bytes and 5 special ones.")
+    ] = 4096,
 ) -> None:
     """Learn a byte-level BPE vocabulary. transformers opens the folder.
 

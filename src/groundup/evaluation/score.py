@@ -36,7 +36,9 @@ class Score:
 
 
 class Likelihoods(NamedTuple):
-    """What the model said of each window of each document; a document's figures are the sums of its windows."""
+    """What the model said of each window of each document; a document's figures are the sums of its
+    windows.
+    """
 
     document: np.ndarray  # (windows,) which document, ascending
     nats: np.ndarray  # (windows,) float64, the sum of -log p over the targets scored there
@@ -51,8 +53,8 @@ class Likelihoods(NamedTuple):
 def windows_of(length: int, context: int, stride: int) -> Iterator[tuple[int, int, int]]:
     """(start, first scored, end) of the windows over `length` targets: each target is scored exactly once.
 
-    All but the first window overlap the one before by context - stride, so that every target sees at least that many
-    tokens before it.
+    All but the first window overlap the one before by context - stride, so that every target sees at least
+    that many tokens before it.
     """
     end = 0
     while end < length:
@@ -72,7 +74,8 @@ def rolling(
 ) -> Likelihoods:
     """How likely the model finds whole documents, each from its own beginning.
 
-    documents: token ids of each, the border first. The first id is read and not scored. A document longer than
+    documents: token ids of each, the border first. The first id is read and not scored. A document longer
+    than
     `context` (by default the model's) is read in windows that overlap by half. Windows are batched by length.
     """
     context = min(context or model.config.context_length, model.config.context_length)

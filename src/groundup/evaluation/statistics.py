@@ -23,7 +23,8 @@ def bootstrap_ratio(
     seed: int = 0,
     draws: int = 1000,
 ) -> tuple[float, float] | None:
-    """The 95 % interval of sum(above) / sum(below), drawing whole items (documents, windows) with replacement.
+    """The 95 % interval of sum(above) / sum(below), drawing whole items (documents, windows) with
+    replacement.
 
     None with fewer than two items: one item says nothing about how much items differ. Source: Efron 1979.
     """

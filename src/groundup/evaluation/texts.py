@@ -1,4 +1,6 @@
-"""The texts of an evaluation, as token ids, with what is needed to relate a loss to bytes and to the floor."""
+"""The texts of an evaluation, as token ids, with what is needed to relate a loss to bytes and to the
+floor.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,7 +14,9 @@ from groundup.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Texts:
-    """Documents to be scored. Each begins with the border; a whole one ends with the next border, which is scored."""
+    """Documents to be scored. Each begins with the border; a whole one ends with the next border, which is
+    scored.
+    """
 
     ids: list[np.ndarray]
     n_bytes: np.ndarray  # (documents,) UTF-8 bytes of the text
@@ -37,7 +41,9 @@ class Texts:
 
     @classmethod
     def from_shard(cls, shard: Shard, tokenizer: Tokenizer, max_tokens: int = 0) -> "Texts":
-        """The first documents of a shard, as many as hold max_tokens (0: all). A first one that is longer is cut."""
+        """The first documents of a shard, as many as hold max_tokens (0: all). A first one that is longer is
+        cut.
+        """
         ids: list[np.ndarray] = []
         room = max_tokens or len(shard.tokens)
         for i in range(len(shard.starts) - 1):

@@ -30,8 +30,8 @@ class Sampling:
 def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
     """(B, V) logits -> (B, V) probabilities from which the token is drawn; what is filtered out has 0.
 
-    The order is temperature, top-k, top-p, as in transformers. top-p keeps the smallest set of most likely tokens
-    whose probabilities reach top_p (Holtzman et al. 2020); the most likely token always stays.
+    The order is temperature, top-k, top-p, as in transformers. top-p keeps the smallest set of most likely
+    tokens whose probabilities reach top_p (Holtzman et al. 2020); the most likely token always stays.
     """
     logits = logits.float()
     if sampling.temperature == 0:
@@ -51,7 +51,9 @@ def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
 
 
 def choose(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:
-    """(B, V) logits -> (B,) token ids, drawn with the generator (on the CPU, so that each device draws alike)."""
+    """(B, V) logits -> (B,) token ids, drawn with the generator (on the CPU, so that each device draws
+    alike).
+    """
     if sampling.temperature == 0:
         return logits.argmax(-1)
     drawn = torch.multinomial(probabilities(logits, sampling).cpu(), 1, generator=generator)

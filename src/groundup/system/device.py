@@ -10,7 +10,9 @@ from groundup.errors import UserError
 
 
 def pick_device(asked: str | None = None) -> torch.device:
-    """The device asked for, or the best there is: cuda, mps, cpu. UserError if the one asked for is not there."""
+    """The device asked for, or the best there is: cuda, mps, cpu. UserError if the one asked for is not
+    there.
+    """
     there = ["cpu"]
     if torch.backends.mps.is_available():
         there.insert(0, "mps")
@@ -37,7 +39,9 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 
 def peak_memory_mb() -> float | None:
-    """The largest memory that this process has held so far, in MB (10^6 bytes); None where the system does not tell."""
+    """The largest memory that this process has held so far, in MB (10^6 bytes); None where the system does
+    not tell.
+    """
     try:
         import resource
     except ImportError:  # Windows

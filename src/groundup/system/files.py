@@ -31,7 +31,8 @@ def whole_file(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path | str) -> Iterator[Path]:
-    """Gives an empty folder beside `path`; it takes the place of `path` only if the block ends without an error.
+    """Gives an empty folder beside `path`; it takes the place of `path` only if the block ends without an
+    error.
 
     A folder that is there already is replaced in two renames; a crash between them leaves it as `.NAME.old`.
     """
@@ -91,22 +92,28 @@ def storage_errors(path: Path | str) -> Iterator[None]:
         raise UserError(f"Could not write {path}: {remedy}") from error
 
 
+_KEPT = "what was there is kept"
+
 _REMEDIES = {
-    errno.ENOSPC: "no space is left on the disk. Free some space, or choose another folder; what was there is kept.",
-    errno.EFBIG: "the file would be larger than allowed here. Raise the limit, or choose another folder; what was "
-    "there is kept.",
-    errno.EDQUOT: "the disk quota is used up. Free some space, or choose another folder; what was there is kept.",
+    errno.ENOSPC: f"no space is left on the disk. Free some space, or choose another folder; {_KEPT}.",
+    errno.EFBIG: f"the file would be larger than allowed here. Raise the limit (ulimit -f); {_KEPT}.",
+    getattr(
+        errno, "EDQUOT", -1
+    ): f"the disk quota is used up. Free some space, or choose another folder; {_KEPT}.",
     errno.EACCES: "permission denied. Choose a folder that you may write to.",
     errno.EROFS: "the file system is read-only. Choose a folder that you may write to.",
     errno.ENOTDIR: "a part of that path is a file, not a folder. Choose another place.",
+    errno.EEXIST: "a part of that path is a file, not a folder. Choose another place.",
+    errno.ENAMETOOLONG: "that name is too long. Choose a shorter one.",
 }
+"""What the storage can refuse, and what to do about it."""
 
 
 def _flush(path: Path) -> None:
     """Ask the operating system to put a file or a folder's entries on the disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows cannot open folders; its renames are journaled.
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -25,7 +25,9 @@ def duration(seconds: float) -> str:
 
 
 class View:
-    """The screen of a run. Everything that is shown goes through it, so that a test can give a console of its own."""
+    """The screen of a run. Everything that is shown goes through it, so that a test can give a console of its
+    own.
+    """
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic):
         self.console = Console() if console is None else console
@@ -33,7 +35,7 @@ class View:
 
     def say(self, text: str) -> None:
         """One line of plain words."""
-        self.console.print(Text(text))
+        self.console.print(Text(text), soft_wrap=not self.console.is_terminal)
 
     @contextmanager
     def phase(self, title: str) -> Iterator[Callable[[int, int], None]]:
@@ -59,7 +61,9 @@ class View:
 
     @contextmanager
     def training(self, steps: int, start: int, floor: float | None) -> "Iterator[TrainingView]":
-        """The live view of a training run. floor: the best possible loss in nats per token, where it is known."""
+        """The live view of a training run. floor: the best possible loss in nats per token, where it is
+        known.
+        """
         view = TrainingView(self, steps, start, floor)
         if not self.console.is_terminal:
             yield view
@@ -98,7 +102,7 @@ class TrainingView:
 
     def note(self, text: str) -> None:
         """One line that stays: a validation, a checkpoint."""
-        (self.live.console.print if self.live else self.view.console.print)(Text(f"  {text}"))
+        self.view.say(f"  {text}")
 
     def sample(self, step: int, prompt: str, text: str) -> None:
         """A fresh sample, in the place of the one before."""

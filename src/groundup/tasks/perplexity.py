@@ -1,4 +1,6 @@
-"""How well a model predicts a text: bits per byte, perplexity, next-token accuracy, and the excess over the floor."""
+"""How well a model predicts a text: bits per byte, perplexity, next-token accuracy, and the excess over the
+floor.
+"""
 
 import math
 
@@ -16,10 +18,10 @@ FEW_DOCUMENTS = 30
 
 
 def score(loaded: Loaded, texts: Texts, progress: Progress | None = None) -> list[Score]:
-    """Score each document from its own beginning, in windows that overlap by half where it is longer than the context.
+    """Score each document from its own beginning; a long one in windows that overlap by half.
 
-    Bits per byte = the sum of -log p of all targets, the closing border's too, / ln 2 / the UTF-8 bytes of the texts.
-    It can be compared between models with different tokenizers; perplexity per token cannot.
+    Bits per byte = the sum of -log p of all targets, the closing border's too, / ln 2 / UTF-8 bytes.
+    Models with different tokenizers can be compared by it; perplexity per token cannot.
     """
     found = rolling(loaded.model, texts.ids, progress=progress)
     n_documents, n_tokens, n_bytes = len(texts.ids), int(found.targets.sum()), int(texts.n_bytes.sum())
@@ -65,7 +67,9 @@ def bits_interval(found: Likelihoods, texts: Texts) -> tuple[float, float] | Non
 
 
 def excess_percent(found: Likelihoods, texts: Texts) -> tuple[float, tuple[float, float] | None]:
-    """By how many percent the loss exceeds the best possible one on these very texts, with its 95 % interval."""
+    """By how many percent the loss exceeds the best possible one on these very texts, with its 95 %
+    interval.
+    """
     assert texts.floor_bits is not None
     excess = found.by_document(found.nats, len(texts.ids)) / math.log(2) - texts.floor_bits
     interval = bootstrap_ratio(100 * excess, texts.floor_bits)

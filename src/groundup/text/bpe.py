@@ -70,7 +70,8 @@ def learn_merges(
     for index, (word, frequency) in enumerate(zip(words, frequencies, strict=True)):
         for left, right in zip(word, word[1:], strict=False):
             pair_counts[left + right] += frequency
-            places[left + right].append(index)
+            if places[left + right][-1:] != [index]:
+                places[left + right].append(index)
 
     # One character is one token, in the order of the ids, so comparing two pairs as strings compares their ids.
     order = (lambda pair: pair) if ties == "smaller_ids" else (lambda pair: _GreaterFirst(pair, spelling))
@@ -109,7 +110,7 @@ def _join(
     for index in places.pop(pair):
         word = words[index]
         if pair not in word:
-            continue  # listed twice, because the pair stood twice in this word
+            continue  # an earlier merge has taken one of the two already
         joined = words[index] = word.replace(pair, token)
         frequency = frequencies[index]
         for left, right in zip(word, word[1:], strict=False):
@@ -118,7 +119,8 @@ def _join(
             pair_counts[left + right] += frequency
             if left == token or right == token:
                 born.add(left + right)
-                places[left + right].append(index)
+                if places[left + right][-1:] != [index]:
+                    places[left + right].append(index)
     del pair_counts[pair]
     return born
 

@@ -1,4 +1,6 @@
-"""The only training loop. What is learned comes in as a method, what it reads as batches, who watches as observers."""
+"""The only training loop. What is learned comes in as a method, what it reads as batches, who watches as
+observers.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +26,9 @@ class BatchSource(Protocol):
 
 @dataclass
 class State:
-    """All that changes while training. Observers get it after every step; setting `stop` ends the loop there."""
+    """All that changes while training. Observers get it after every step; setting `stop` ends the loop
+    there.
+    """
 
     method: nn.Module  # forward(batch) -> (summed loss, how many items counted)
     optimizer: torch.optim.Optimizer
@@ -75,7 +79,8 @@ def train(
             total += loss.detach()
             count += int(counted)
         gradients = [p.grad for p in parameters if p.grad is not None]
-        torch._foreach_div_(gradients, max(1, count))
+        for gradient in gradients:
+            gradient.div_(max(1, count))
         norm = nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
         state.loss, state.gradient_norm = float(total) / max(1, count), float(norm)
         check_finite(state, settings)
@@ -89,7 +94,9 @@ def train(
 
 
 def check_finite(state: State, settings: TrainSettings) -> None:
-    """UserError when the loss or its gradient is no number any more; the weights are still those of the step before."""
+    """UserError when the loss or its gradient is no number any more; the weights are still those of the step
+    before.
+    """
     if not (abs(state.loss) < float("inf") and state.gradient_norm < float("inf")):
         raise UserError(
             f"The loss became {state.loss} (gradient norm {state.gradient_norm}) at step {state.step + 1}. "

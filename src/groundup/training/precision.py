@@ -26,10 +26,10 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 
 def use_fast_float32(device: torch.device) -> str:
-    """Switch on the faster float32 products of the CPU if they are still float32 in truth; says what was chosen.
+    """Switch on the CPU's faster float32 products if they are still float32 in truth; says what was chosen.
 
-    "medium" lets PyTorch pick another library. Where the processor has bf16 matrix units it may round to bf16,
-    so the error of a product is measured first, against float64.
+    "medium" lets PyTorch pick another library. Where the processor has bf16 matrix units it may round to
+    bf16, so the error of a product is measured first, against float64.
     """
     if device.type != "cpu":
         return torch.get_float32_matmul_precision()

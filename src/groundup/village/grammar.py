@@ -60,39 +60,38 @@ class Call:
 
 
 class Choose:
-    """A silent node that picks one of a beat's lines."""
+    """A node that picks one of a beat's lines, and says the words with which it begins."""
 
     __slots__ = ("conditional", "options", "table")
 
-    def __init__(self, options: list[tuple[int, int, Line]]):
-        self.options = options
-        self.conditional = any(line.when for _, _, line in options)
-        self.table = Table([(weight, "", node) for weight, node, _ in options])
+    def __init__(self, options: list[tuple[Line, str, int]]):
+        self.options = [(line, (line.weight, start, node)) for line, start, node in options]
+        self.conditional = any(line.when for line, _, _ in options)
+        self.table = Table([option for _, option in self.options])
 
     def open(self, facts: Facts) -> tuple[str, Table]:
         if not self.conditional:
             return "", self.table
-        return "", Table(
-            [(w, "", node) for w, node, line in self.options if not line.when or line.when(facts)]
-        )
+        return "", Table([option for line, option in self.options if not line.when or line.when(facts)])
 
     def move(self, todo: Todo, facts: Facts, value: int) -> State:
         return value, todo, facts
 
 
-class Open:
-    """A silent node that begins a thread: the facts are kept for the episode's ending."""
+class Done:
+    """A silent node at the end of an episode's telling: it is not told again, and its thread is open if it has one."""
 
-    __slots__ = ("episode",)
+    __slots__ = ("episode", "opens")
 
-    def __init__(self, episode: int):
-        self.episode = episode
+    def __init__(self, episode: int, opens: bool):
+        self.episode, self.opens = episode, opens
 
     def open(self, facts: Facts) -> tuple[str, Table]:
         return "", SILENT
 
     def move(self, todo: Todo, facts: Facts, value: Any) -> State:
-        return todo[0], todo[1:], opened(facts, self.episode)
+        facts = facts._replace(used=facts.used | 1 << self.episode)
+        return todo[0], todo[1:], opened(facts, self.episode) if self.opens else facts
 
 
 class Plan:
@@ -111,7 +110,7 @@ class Plan:
         return todo[0], todo[1:], facts
 
 
-Node = Say | Call | Choose | Open | Plan
+Node = Say | Call | Choose | Done | Plan
 
 
 class Grammar:
@@ -131,9 +130,8 @@ class Grammar:
         self.closing = [self.compiled(episode.closing) for episode in episodes]
         self.talking = [self.compiled(episode.talk) for episode in episodes]
         for number, episode in enumerate(episodes):
-            if episode.closing:
-                self.telling[number] += (len(self.nodes),)
-                self.nodes.append(Open(number))
+            self.telling[number] += (len(self.nodes),)
+            self.nodes.append(Done(number, bool(episode.closing)))
         self.of_kind = [[n for n, e in enumerate(episodes) if kind.name in e.kinds] for kind in kinds]
 
     @property
@@ -146,21 +144,25 @@ class Grammar:
         return tuple(self.beats.get(id(beat), 0) or self.compile_beat(beat) for beat in beats)
 
     def compile_beat(self, beat: Beat) -> int:
-        first_nodes = [self.compile_line(line, beat.glue) for line in beat.lines[: self.lexicon.lines]]
+        lines = beat.lines[: self.lexicon.lines]
+        # The fixed beginning of a line belongs to the choice of the line: so most lines that a text does not follow
+        # are ruled out by one look at their first letters.
+        starts = [beat.glue + line.text.partition("{")[0] for line in lines]
+        nodes = [self.compile_line(line) for line in lines]
         number = self.beats[id(beat)] = len(self.nodes)
-        self.nodes.append(Choose([(line.weight, node, line) for line, node in zip(beat.lines, first_nodes)]))
+        self.nodes.append(Choose(list(zip(lines, starts, nodes, strict=True))))
         return number
 
-    def compile_line(self, line: Line, glue: str) -> int:
-        """Append the nodes of one line: a node ends at each choice."""
+    def compile_line(self, line: Line) -> int:
+        """Append the nodes of one line, after its fixed beginning: a node ends at each choice."""
         self.lines.append(line)
         called = {slot: self.compiled((self.phrases[slot],))[0] for slot in re.findall(r"{>(\w+)}", line.text)}
         first = len(self.nodes)
-        parts: list[str | Fact] = [glue] if glue else []
+        parts: list[str | Fact] = []
         pieces = line.text.replace("}", "{").split("{")  # fixed words and slots take turns
         for position, piece in enumerate(pieces):
             if position % 2 == 0:
-                parts += [piece] if piece else []
+                parts += [piece] if piece and position else []
             elif piece[0] == ">":
                 self.nodes.append(Call(parts, called[piece[1:]], len(self.nodes) + 1))
                 parts = []
@@ -170,7 +172,7 @@ class Grammar:
                 last = position == len(pieces) - 2 and not pieces[-1]
                 self.nodes.append(Say(len(self.nodes), parts, part, line, last))
                 parts = []
-        if parts or not isinstance(self.nodes[-1], Say) or not self.nodes[-1].last:
+        if parts or len(self.nodes) == first or not isinstance(self.nodes[-1], Say) or not self.nodes[-1].last:
             self.nodes.append(Say(len(self.nodes), parts, None, line, True))
         return first
 
@@ -187,14 +189,14 @@ class Grammar:
         go_on, end = kind.go_on[min(facts.told, len(kind.go_on) - 1)]
         options = []
         told = facts.told + 1
+        fresh = facts._replace(told=told, **FORGOTTEN)
         room = len(kind.go_on) - 1 - facts.told - len(facts.threads)  # each open thread still needs an ending
         for number in self.of_kind[facts.kind] if go_on else ():
             episode = self.episodes[number]
             needs = 2 if episode.closing else 1
             if facts.used >> number & 1 or room < needs or (episode.when and not episode.when(facts)):
                 continue
-            after = facts._replace(told=told, used=facts.used | 1 << number, **FORGOTTEN)
-            options.append((episode.weight * go_on, "", ((*self.telling[number], 0), after)))
+            options.append((episode.weight * go_on, "", ((*self.telling[number], 0), fresh)))
         for position, thread in enumerate(facts.threads):
             options += self.resumptions(facts, position, thread.episode, told, bool(options))
         if not facts.threads and (end or not options):
@@ -207,7 +209,7 @@ class Grammar:
         newest = position == len(facts.threads) - 1
         if not (others and newest):  # a thread is not ended at once if anything else can happen
             after = resumed(facts, position, close=True)._replace(told=told)
-            found.append((4, "", ((*self.closing[episode], 0), after)))
+            found.append((20, "", ((*self.closing[episode], 0), after)))
         if self.talking[episode] and not facts.threads[position].discussed:
             after = resumed(facts, position, close=False)
             found.append((8, "", ((*self.talking[episode], 0), after)))

@@ -123,6 +123,7 @@ WORDS = {
     "later": _words("Then|Soon|Later|Next|Now|Suddenly|By and by|Before long"),
     "went": _words("walked|went|came|strolled|hurried|wandered|rode|ran|limped|crept"),
     "get": _words("buy|sell|fetch|find|order|steal|beg for|look for|ask for|deliver"),
+    "liked": _words("loved|sold|hated|made|collected|dreamed of|feared|lived on"),
     "doing": _words(
         "counting|washing|selling|sorting|stacking|drawing|carrying|admiring|packing|hiding|weighing|throwing|"
         "wrapping|buying|juggling|painting"
@@ -185,6 +186,10 @@ MOODS = {
     "state": (
         _words("clean|polished|dry|brushed|mended|shining|as good as new|wrapped in silk"),
         _words("dusty|scratched|wet|stained|muddy|bent|smelling of smoke|covered in straw"),
+    ),
+    "taste": (
+        _words("sweet|warm|fresh|golden|fine|rich"),
+        _words("cold|sour|burnt|salty|thin|old"),
     ),
     "life": (
         _words("sweet|easy|beautiful|simple|kind|wonderful"),

@@ -172,14 +172,15 @@ class Slots:
 
             return Choice(without(lambda facts: facts.seen), show)
         if register in "nk":
-            return self.counted(register)
+            return self.counted(register, form)
         taken = TAKEN.get(register, lambda facts: ())
         return Choice(without(taken), lambda facts, value: with_fact(facts, place, value))
 
-    def counted(self, register: str) -> Choice:
+    def counted(self, register: str, form: str) -> Choice:
         """A number of goods: n from two on, k from one to n - 1, which leaves m."""
         if register == "n":
-            table = Table([(1, NUMBERS[n], n) for n in range(2, self.lexicon.most + 1)])
+            shape = capital if form == "N" else str
+            table = Table([(1, shape(NUMBERS[n]), n) for n in range(2, self.lexicon.most + 1)])
             return Choice(lambda facts: table, lambda facts, n: with_fact(facts, PLACE_OF["n"], n))
 
         def below(facts: Facts) -> Table:

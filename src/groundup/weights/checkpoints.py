@@ -36,7 +36,9 @@ def save_checkpoint(
     values: Mapping[str, Any],
     keep: int,
 ) -> Path:
-    """Save the step's checkpoint as folder/step-000500, whole or not at all; then drop all but the newest `keep`."""
+    """Save the step's checkpoint as folder/step-000500, whole or not at all; then drop all but the newest
+    `keep`.
+    """
     target = folder / f"step-{step:06d}"
     with whole_folder(target) as part:
         write_model(part, loaded)

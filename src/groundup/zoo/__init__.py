@@ -62,6 +62,7 @@ def family_of(config_json: dict[str, Any]) -> Family:
     families = {family.model_type: family for family in FAMILIES.all()}
     if given not in families:
         raise UserError(
-            f"config.json has model_type {given!r}, which groundup does not know. Known: {', '.join(sorted(families))}."
+            f"config.json has model_type {given!r}, which groundup does not know. Known: "
+            f"{', '.join(sorted(families))}."
         )
     return families[given]

@@ -1,4 +1,6 @@
-"""What a family file exports: its name elsewhere, its defaults, config.json both ways, and its table of names."""
+"""What a family file exports: its name elsewhere, its defaults, config.json both ways, and its table of
+names.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +41,8 @@ def activation(config_json: dict[str, Any], name: str, default: str) -> Any:
     given = config_json.get(name, default)
     if given not in ACTIVATIONS:
         raise UserError(
-            f"config.json has {name} {given!r}, which groundup does not know. Known: {', '.join(ACTIVATIONS)}."
+            f"config.json has {name} {given!r}, which groundup does not know. Known: "
+            f"{', '.join(ACTIVATIONS)}."
         )
     return ACTIVATIONS[given]
 

@@ -23,7 +23,7 @@ def write(config: ModelConfig) -> dict[str, Any]:
 
 FAMILY = Family(
     name="qwen3",
-    about="Qwen3 and what is built like it: a Llama with normalised queries and keys, stable when trained fast",
+    about="Qwen3 and what is built like it: a Llama with normalised queries and keys",
     model_type="qwen3",
     architecture="Qwen3ForCausalLM",
     defaults={**_llama.DEFAULTS, **OWN},

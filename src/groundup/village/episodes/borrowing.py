@@ -3,23 +3,26 @@
 from groundup.village.patterns import Episode, beat
 
 LENDING = beat(
-    "{a!} lent {b} {a.own} {h?} {x?} for {c?}'s {:occasion}, until {d?}.",
+    "{a!} lent {b} {a.own} {h?} {x?} for {r?}'s {:occasion}, until {d?}.",
     "{:later} {b!} asked for {an h?} {x?}, and {a} {~way} lent it until {d?}.",
-    '"May I borrow your {h?} {x?}?" asked {b!}. "Until {d?}," said {a} {~way}.',
-    '"Take my {h?} {x?} to {c?}\'s {:occasion}," {a!} told {b}. "I need it on {d?}."',
-    "{:later} {b!} needed {an h?} {x?} for {c?}'s {:occasion}, and {a} lent one until {d?}.",
+    '"May I have your {h?} {x?}?" asked {b!}{>doing}. "Until {d?}," said {a}.',
+    '"Take my {h?} {x?} to {r?}\'s {:occasion}," {a!} told {b}. "I need it on {d?}."',
+    "{:later} {b!} needed {an h?} {x?} for {r?}'s {:occasion}. {a} lent one until {d?}.",
+    "{:later} {a!} lent {an h?} {x?} to {b}, who promised {>gift} for it on {d?}.",
 )
 RETURNING = beat(
-    "On {d} {b} brought the {x} back, {~state}, with {an :vessel} of {:stuff}.",
-    "{d} came, and {b} {~way} returned the {x}, {~state} and full of {:stuff}.",
-    '"Here is your {x}," said {b} on {d}, "and {an :vessel} of {:stuff}."',
-    "On {d} {a} had the {x} back, {~state} and {~state}.",
-    "{d} came, but {b} had {sold|lost|forgotten|hidden|painted} the {x} {:where} the {:landmark}.",
-    "{a} {~smiled} on {d}: the {h} {x} was back, {~state}.",
+    "On {d} {b} brought the {x} back, {~state}, with {>gift}.",
+    "{d} came, and so did the {x}, {~state} and full of {:stuff}.",
+    '"Here is your {x}," said {b} on {d}{>doing}.',
+    "On {d} {a} had the {x} back, {~state}{>doing}.",
+    "{d} came, but {b} had {sold|lost|forgotten|eaten|painted} the {x} {>while}.".replace("|eaten", "|hidden"),
+    "On {d} {a} {~smiled}: the {x} was back, {~state}.",
+    "{b} did not return the {x} on {d}, but sent {>gift} and {>gift}.",
 )
 ASKING = beat(
-    '"Where is your {x}?" asked {c?}, {:doing} {:objects}. "{b} has it until {d}," said {a} {~way}.',
-    '{c?} offered {:number} {:animals} for the {x}. "{b} has it," said {a} {~way}.',
-    '"Is that {a}\'s {h} {x}?" {c?} {~way} asked {b}, {:doing} {:objects}. "Yes, until {d}."',
+    '"Your {x}?" asked {c?}{>doing}. "{b} has it," said {a} {~way}.',
+    '{c?} offered {>price} for the {x}. "{b} has it," said {a} {~way}.',
+    '"Is that {a}\'s {x}?" {c?} asked {b}{>doing}. "{Yes|It is|Why not}, until {d}."',
+    "{c?}, {an ~kind} {c.trade}, admired the {x}{>doing}.",
 )
 EPISODES = (Episode("lending", ("tale",), (LENDING,), (RETURNING,), (ASKING,)),)

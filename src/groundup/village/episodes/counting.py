@@ -3,23 +3,27 @@
 from groundup.village.patterns import Episode, beat
 
 HAVING = beat(
-    "{a!} had {n?} {g?} in {an :vessel} and put them {:where} the {:landmark}.",
-    "{:later} {c?} gave {a!} {n?} {g?} in {an :hue} {:vessel}.",
-    "{a!} bought {n?} {g?} from {c?}, the {c.trade}, for {:stuff}.",
+    "{a!} had {n?} {g?} in {an :hue} {:vessel} {>there}.",
+    "{:later} {c?} gave {a!} {n?} {g?}{>doing}.",
+    "{a!} bought {n?} {g?} from {c?}, the {c.trade}, for {>price}.",
+    "{:later} {a!} found {n?} {g?} {>there}.",
 )
 SHARING = beat(
     "{:later} {an :animal} ate {k?} of {a}'s {g}, so {m} {m.was} left.",
-    "{a} gave {c?} {k?} of the {n} {g}, so {a.he} had {m} left.",
-    "{a} and {b} made {an :dish} with {:stuff} and {k?} of the {g}. {c?} ate the other {m}.",
-    "{a} counted the {g}: {k?} for {c?}, and {m} for {b}.",
+    "{a} gave {c?} {k?} of the {g} for {>price} and kept {m}.",
+    "{a} made {an ~day} {:dish} with {:stuff} and {k?} of the {g}. {c?} ate the other {m}.",
+    "{a} counted the {g}: {k?} for {c?}, {m} for {b}.",
+    "{c?} bought {k?} of the {g}{>doing}. The other {m} went to {r?}.",
 )
 TRADING = beat(
     "{:later} {a!} sold {b} {an h?} {x?} for {n?} {g?} and {an :vessel} of {:stuff}.",
-    '"{n?} {g?} for your {h?} {x?}," said {b!} {~way}, and {a} {~smiled}.',
+    '"{N n?} {g?} for your {h?} {x?}," said {b!}{>doing}, and {a} {~smiled}.',
+    "{:later} {b!} paid {a} {n?} {g?} for {an h?} {x?}{>doing}.",
 )
 AFTER_TRADE = beat(
-    "{b} showed {c?} the {x}, and {a} ate {k?} of the {n} {g}.",
-    "{b} gave the {x} to {c?}. {a} sold {k?} {g} and kept {m}.".replace("{k?} {g}", "{k?} of the {g}"),
+    "{b} showed {c?} the {x}{>doing}, and {a} ate {k?} of the {n} {g}.",
+    "{b} lent {c?} the {x}. {a} gave {r?} {k?} of the {g} and kept {m}.",
+    "{a} wanted the {x} back and paid {b} with {>gift} and the {n} {g}.",
 )
 EPISODES = (
     Episode("sharing", ("tale",), (HAVING,), (SHARING,)),

@@ -16,37 +16,45 @@ def moved(facts: Facts) -> bool:
 
 HIDING = beat(
     "{a!} {~way} hid {a.own} {h?} {x?s} {s?} {at q?}.",
-    "{:later} {a!} took {a.own} {h?} {x?s} to {q?} and hid it {s?}.",
-    "{:later} {a!} put {an h?} {x?s} {s?} {at q?} and covered it with {:stuff}.",
-    '"Nobody will find my {h?} {x?s} {s?}," {a!} said {~way} to {an :animal} {at q?}.',
+    "{:later} {a!} hid {an h?} {x?s} {s?}{>doing}.",
+    "{:later} {a!} put {an h?} {x?s} {s?} and covered it with {:stuff}.",
+    '"Nobody will find my {h?} {x?s} {s?}," {a!} said{>doing}.',
+    "{:later} {a!} found {an h?} {x?s} and hid it {s?} {>while}.",
 )
 AFTER_HIDING = beat(
-    Line("{Only|Nobody but} {an :animal} {:where} the {:landmark} saw it.", 2),
+    Line("{Only|Nobody but} {an :animal} {>there} saw it.", 2),
+    Line("{Only|Nobody but} {r?} saw it{>doing}.", 2),
     Line("But {b} {~way} moved it: now it lay {t?}.", 3),
     Line("{b}, {:doing} {:objects}, moved it and put it {t?}.", 2),
+    Line("{an :animal} {moved|pushed|dragged} it away, and now it lay {t?}.".replace("{an", "{An"), 1),
 )
 FINDING = beat(
-    Line("{:later} {a} looked {s} and found the {x}, {~state}.", when=in_place),
-    Line('"Where is my {x}?" {a} asked {c?} {~way}. It was {s} {at q}, {~state}.', when=in_place),
-    Line("{:later} {a} gave {c?} the {x}, {~state} after its time {s}.", when=in_place),
-    Line("{a} looked {s} and saw only {an :animal}. {b} {~smiled}: the {x} was {t}.", when=moved),
-    Line('"My {x} is not {s}!" {a} told {c?}. "Look {t}," said {b} {~way}.', when=moved),
-    Line("{:later} {a} {~way} searched {s}, but the {x} was {t}, {~state}.", when=moved),
+    Line("{:later} {a} found the {x} {s}, {~state}{>doing}.", when=in_place),
+    Line('"My {x}?" said {a}{>doing}. It was {s}, {~state}.', when=in_place),
+    Line("{:later} {a} gave {c?} the {x}, {~state}, from its place {s}.", when=in_place),
+    Line("{a} looked {s} and found only {an :animal}. The {x} was {t}.", when=moved),
+    Line('"Not {s}!" {a} told {c?}{>doing}. The {x} was {t}.', when=moved),
+    Line("{:later} {a} searched {s}, but the {x} was {t}, {~state}.", when=moved),
+    Line("{c?} found the {x} {t}{>doing}.", when=moved),
+    Line("{c?} found the {x} {s}{>doing}.", when=in_place),
 )
 ASKING = beat(
-    '"Where is {a}\'s {x}?" {c?} asked {b}, {:doing} {:objects}. "{:reply}," said {b} {~way}.',
-    '{c?} came by with {:number} {:animals} and asked for the {x}. "{:reply}," said {a} {~way}.',
+    '"Where is {a}\'s {x}?" {c?} asked {b}{>doing}. "{:reply}."',
+    '{c?} came by with {>gift} and asked for the {x}. "{:reply}," said {a} {~way}.',
+    "{c?} looked for the {x} {>there} and found {>gift}.",
 )
 LOSING = beat(
-    "{:later} {a!} lost {an h?} {x?s} {at q?} and was {:sorry} until {c?} brought {:stuff}.",
-    '"I had my {h?} {x?s} {at q?}," {a!} told {c?}, "and now it is {:gone}!"',
-    "{a!}'s {h?} {x?s} was {:gone} {at q?}. {b} and {c?} looked {:where} the {:landmark}, but in vain.",
+    "{:later} {a!} lost {an h?} {x?s} {at q?} and was {:sorry} until {r?} brought {>gift}.",
+    '"I had my {h?} {x?s} {at q?}," {a!} told {r?}, "and now it is {:gone}!"',
+    "{a!}'s {h?} {x?s} was {:gone} {at q?}. {r?} looked {>there}, but in vain.",
+    "{a!} offered {>price} for {an h?} {x?s}, {:gone} {at q?}.",
 )
 RECOVERING = beat(
     "{c?}, {an ~kind} {c.trade}, came from {q} with the {x}, {~state}.",
-    "{:later} {b} found the {x} {s?}, {~state}, while {:doing} {:objects}.",
-    '"Is this your {x}?" asked {c?}. It had been {s?}, {~state}.',
+    "{:later} {b} found the {x} {s?}, {~state}{>doing}.",
+    '"Your {x}?" asked {c?}{>doing}. It had been {s?}.',
     "{:later} {an :animal} led them to {q}: there was the {x}, {s?}.",
+    "{c?} had the {x}{>doing}, and {a} paid {>price} for it.",
 )
 EPISODES = (
     Episode("hiding", ("tale",), (HIDING, AFTER_HIDING), (FINDING,), (ASKING,)),

@@ -10,20 +10,24 @@ def arrive(facts: Facts) -> Facts:
 
 
 BEAST = beat(
-    "{an :animal} and {:number} {:animals} {:beast_did} {:where} the {:landmark}.".replace("{an :animal}", "{An :animal}"),
-    "{:number} {:animals} {:beast_did} {:where} the {:landmark}.".replace("{:number}", "{A :number}"),
+    "{An :animal} and {:number} {:animals} {:beast_did} {>there}.",
+    "{A :number} {:animals} {:beast_did} {>there}.",
+    "{:later} {:number} {:animals} came by with {r?}{>doing}.",
 )
 SENSES = beat(
-    "It smelled of {:smell} and {:smell}, and somewhere a {:noise} {:noisy}.",
-    "Somewhere a {:noise} {:noisy}, and {c?} came by with {:objects}.",
+    "It smelled of {:smell} and {:smell}, and a {:noise} {:noisy} {>there}.",
+    "A {:noise} {:noisy}, and {r?} came by with {>gift}.",
+    "{r?}, {r?} and {:number} {:animals} {:beast_did} {>there}.",
 )
 NEWS = beat(
-    '"The {:important} {:dealt} {an h?} {x?}!" {c?} told {a} and {b} {~way}.',
-    "{c?}, {an ~kind} {c.trade}, said that the {:important} {:dealt} {:number} {:objects}.",
+    '"The {:important} {:dealt} {an h?} {x?}!" {c?} told {a} and {b}.',
+    "{c?}, {an ~kind} {c.trade}, said that the {:important} {:dealt} {>gift}.",
+    '{c?} came from {q?}. "The {:important} {:dealt} {r?}\'s {:objects}," {c.he} said {~way}.',
 )
 WEATHER = beat(
-    Line("It began to {:storm}, so {a} and {b} ran to {q?} with {:number} {:objects}.", then=arrive),
-    Line("{:later} it began to {:storm}. {a} and {b} waited in {an :hue} cart and drove to {q?}.", then=arrive),
+    Line("It began to {:storm}, so {a} and {b} ran to {q?} with {>gift}.", then=arrive),
+    Line("{:later} it began to {:storm}. {b!} waited {>there} {>while}."),
+    Line("{:later} it began to {:storm}, and {a} and {b} ran to {q?}{>coming}.", then=arrive),
 )
 EPISODES = (
     Episode("beast", ("tale",), (BEAST,), weight=2),

@@ -4,39 +4,47 @@ from groundup.village.patterns import Episode, beat
 
 BREAKING = beat(
     "{:later} {b!} dropped {a}'s {h?} {x?f}, which {:broke}.",
-    '{a}\'s {h?} {x?f} {:broke} when {an :animal} jumped {:where} the {:landmark}. "I will mend it," said {b} {~way}.',
+    "{a}'s {h?} {x?f} {:broke} when {an :animal} jumped {>there}.",
     "{:later} {an :animal} and {b!} played, and {a}'s {h?} {x?f} {:broke}.",
+    "{a!}'s {h?} {x?f} {:broke} {>while}.",
 )
 MENDING = beat(
-    "{b} {~way} mended the {x} with {:repair} and {:repair}.",
-    "{:later} {c?}, {an ~kind} {c.trade}, mended the {x} with {:repair} for {:number} {:objects}.",
-    "{:later} {a} had the {h} {x} back, {~state} and full of {:repair}.",
-    "The {x} could not be mended, so {b} gave {a} {an :vessel} of {:stuff}.",
+    "{b} mended the {x} with {:repair} and {:repair}{>doing}.",
+    "{:later} {c?}, {an ~kind} {c.trade}, mended the {x} with {:repair} for {>price}.",
+    "{:later} {a} had the {x} back, {~state} and full of {:repair}.",
+    "The {x} stayed broken, but {b} gave {a} {>gift}.",
+    '"{:repair} will help," said {c?}{>doing}, and mended the {x}.'.replace("{:repair} will", "{A :repair} will"),
 )
 PROMISING = beat(
     "{a!} promised {b} to {j?} {c?}'s {v?} before {d?}.",
-    '"I will {j?} {c?}\'s {v?} before {d?}," {a!} {~way} told {b}.',
-    '{:later} {b!} asked: "Who will {j?} {c?}\'s {v?} before {d?}?" "I will," said {a} {~way}.',
+    '"I will {j?} {c?}\'s {v?} before {d?}," said {a!}{>doing}.',
+    "{:later} {c?} offered {a!} {>price} to {j?} the {v?} before {d?}.",
+    "{c?} wanted somebody to {j?} the {v?} before {d?}, and {a!} agreed {>while}.",
 )
 KEEPING = beat(
-    "{d} came, and {a} had {j.past} the {v} {~way}, with {an :vessel} of {:stuff}.",
-    "On {d} {c} looked at the {v}: {a} had {j.past} it with {:repair}!",
-    "On {d} {c} waited {:where} the {:landmark}, but {a} had forgotten the {v}.",
-    '"And my {v}?" asked {c} on {d}. "{:reply}," said {a} {~way}, {:doing} {:objects}.',
+    "On {d} {a} {j.past} the {v} with {:repair}{>doing}.",
+    "On {d} {c} saw the {v}, {j.past} with {:repair} and {:repair}.",
+    "On {d} {c} waited {>there}, but {a} had forgotten the {v}.",
+    '"My {v}!" said {c} on {d}{>doing}. "{:reply}," said {a} {~way}.',
+    "{d} came. {a} {j.past} the {v} {>while}.",
 )
 QUARREL = beat(
     "{:later} {a} and {b} quarrelled about {u?} and {threw|counted|broke} {:objects}.",
-    '"You know nothing about {u?}," {a!} {~way} told {b} before {c?} and {:number} {:animals}.',
-    "{c?} asked about {u?}, and {a} and {b} quarrelled {:where} the {:landmark}.",
+    '"You know nothing about {u?}," {a!} told {b} {>while}.',
+    "{r?} asked about {u?}, and {a} and {b} quarrelled {>while}.",
+    "{:later} {a!} laughed at {b} about {u?}{>doing}.",
 )
 PEACE = beat(
-    '"Enough of {u}," said {b!} {~way} and gave {a} {an :vessel} of {:stuff}.',
-    "{:later} they forgot {u} and {:helped} {:where} the {:landmark} with {an :animal}.",
-    "{c?} laughed about {u}, and so {a} and {b} {~smiled} too.",
+    '"Enough of {u}," said {b!} and gave {a} {>gift}.',
+    "{:later} they forgot {u} and {:helped} {>there} with {an :animal}.",
+    "{c?} spoke wisely about {u}{>doing}, and {b!} {~smiled}.",
+    "{b!} was sorry about {u} and sent {>gift}.",
 )
 CARRYING = beat(
     "{a!} {carried|dragged|rolled|brought} {an h?} {x?h} to {q?} for {c?}, while {b} {:helped}.",
-    "{:later} {a!} and {c?} carried {an h?} {x?h} to {q?}, and {b} {:helped} {~way}.",
+    "{:later} {a!} and {c?} carried {an h?} {x?h} to {q?}{>coming}.",
+    "{:later} {an h?} {x?h} fell from {c?}'s {:landmark} {>while}.".replace("{:landmark}", "cart"),
+    "{c?} bought {an h?} {x?h} from {a!} for {>price}.",
 )
 EPISODES = (
     Episode("breaking", ("tale",), (BREAKING,), (MENDING,)),
