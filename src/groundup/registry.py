@@ -1,21 +1,12 @@
 """A folder of files as a registry: the file's name is the public name, and the file exports one constant."""
 
-import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from groundup.errors import UserError
+from groundup.errors import UserError, did_you_mean
 
 T = TypeVar("T")
-
-
-def did_you_mean(given: str, known: Iterable[str], aliases: dict[str, str] | None = None) -> str:
-    """' Did you mean X?' for the known name nearest to what was given, or an empty string."""
-    aliases = aliases or {}
-    near = difflib.get_close_matches(given, [*known, *aliases], n=1, cutoff=0.6)
-    return f" Did you mean {aliases.get(near[0], near[0])!r}?" if near else ""
 
 
 class Folder(Generic[T]):

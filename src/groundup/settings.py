@@ -1,5 +1,6 @@
 """Settings: TOML tables and key=value words become frozen, checked dataclasses, and back again."""
 
+import copy
 import dataclasses
 import json
 import tomllib
@@ -11,8 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from groundup.errors import UserError
-from groundup.registry import did_you_mean
+from groundup.errors import UserError, did_you_mean
 
 T = TypeVar("T")
 Table = dict[str, Any]
@@ -50,13 +50,13 @@ def read_toml(path: Path | str) -> Table:
         raise UserError(f"There is no file {path}.{near} Give the path of a recipe (.toml).") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no valid TOML: {error}. Correct that line.") from None
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder. Give the path of a recipe (.toml).") from None
+    except OSError as error:
+        raise UserError(f"Could not read {path}: {error.strerror}. Give the path of a recipe (.toml).") from None
 
 
 def with_changes(table: Mapping[str, Any], words: Iterable[str]) -> Table:
     """A copy of the table with every word of the form section.key=value put in; values are read as TOML."""
-    result: Table = json.loads(json.dumps(table))
+    result: Table = copy.deepcopy(dict(table))
     for word in words:
         key, equals, text = word.partition("=")
         names = key.strip().split(".")
@@ -79,6 +79,7 @@ def build(kind: type[T], table: Mapping[str, Any], *, where: str = "") -> T:
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(kind)
     values: Table = {}
+    place = f"[{where}]" if where else "the recipe"
     for key, value in table.items():
         name = f"{where}.{key}" if where else key
         if key not in fields:
@@ -86,12 +87,11 @@ def build(kind: type[T], table: Mapping[str, Any], *, where: str = "") -> T:
             hint = (
                 f" Did you mean {foreign[key]!r}?" if key in foreign else did_you_mean(key, fields, foreign)
             )
-            place = f"[{where}]" if where else "the recipe"
             raise UserError(f"Unknown key {key!r} in {place}.{hint} Known: {', '.join(fields)}.")
         values[key] = _checked(hints[key], value, name)
     missing = [f.name for f in fields.values() if f.name not in values and _is_required(f)]
     if missing:
-        raise UserError(f"[{where}] lacks {', '.join(map(repr, missing))}. Add it.")
+        raise UserError(f"{place} lacks {', '.join(map(repr, missing))}. Add it.")
     return kind(**values)
 
 

@@ -1,12 +1,14 @@
 """The page holds everything, needs nothing, and shows what comes from data as text, whatever it is."""
 
 import random
+import re
 from html import unescape
 
 import pytest
 
 from groundup import report
 from groundup.errors import UserError
+from groundup.report.markup import element
 from groundup.report.read import Mistake, Sample
 from groundup.report.samples import stages, underlined
 
@@ -52,6 +54,10 @@ def test_the_page_loads_nothing_runs_nothing_and_each_id_is_there_once(make_run,
     assert not {"script", "link", "img", "iframe", "object"} & {tag for tag, _ in page.tags}
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
+    values = [value for _, attributes in page.tags for value in attributes.values() if value]
+    named = set(re.findall(r"(?:^|url\()#([^)\n]+)", "\n".join(values), flags=re.MULTILINE))
+    assert named
+    assert named <= set(ids)
     for _, attributes in page.tags:
         assert not any(name == "src" or name.startswith("on") for name in attributes)
         assert (attributes.get("href") or "#").startswith("#")
@@ -83,6 +89,12 @@ def test_hostile_texts_are_shown_as_text_everywhere(make_run, read_page):
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
     assert page.text.count(hostile) >= 12
     assert HOSTILE in report.describe(folder)
+
+
+def test_a_value_cannot_leave_its_attribute():
+    assert element("p", "x", "a", data_label="\"'><b>") == (
+        '<p class="a" data-label="&quot;&#x27;&gt;&lt;b&gt;">x</p>'
+    )
 
 
 def test_signs_that_steer_a_browser_or_terminal_are_replaced(make_run, read_page):

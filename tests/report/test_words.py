@@ -52,7 +52,7 @@ def test_the_headline_tells_size_time_loss_and_distance_to_the_best_possible(mak
 
 
 def test_the_headline_of_an_own_text_names_the_file_and_no_floor(make_run):
-    folder = make_run(floor=None, facts={"data": {"source": "/home/ana/my_book.txt"}})
+    folder = make_run(floor=None, facts={"data": {"source": "books/my_book.txt"}})
     assert headline(folder) == (
         "A GPT of 1.6 million parameters learned my_book.txt in 3 minutes: 0.521 bits per byte on new text."
     )

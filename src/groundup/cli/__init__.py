@@ -7,8 +7,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from groundup.errors import UserError
-from groundup.registry import Folder, did_you_mean
+from groundup.errors import UserError, did_you_mean
+from groundup.registry import Folder
 
 VERBS: Folder[Any] = Folder("groundup.cli", "VERB", "verb")
 EXIT_USER = 2

@@ -12,12 +12,13 @@ from groundup.data.windows import TokenWindows
 class Batches:
     """Step number s reads the samples s * samples_per_step and following of the order.
 
-    Which samples a step sees does not depend on `micro_batch`: it only says how many go through the model at once.
+    Which samples a step sees does not depend on `micro_batch`: it only says how many are computed at once.
     """
 
     def __init__(self, windows: TokenWindows, order: Order, *, samples_per_step: int, micro_batch: int):
         assert len(order) == len(windows), "the order belongs to other windows"
-        assert samples_per_step > 0 and micro_batch > 0
+        assert samples_per_step > 0
+        assert micro_batch > 0
         self.windows, self.order = windows, order
         self.samples_per_step, self.micro_batch = samples_per_step, micro_batch
 
@@ -27,7 +28,7 @@ class Batches:
         return [self.order.at(k) for k in range(first, first + self.samples_per_step)]
 
     def at(self, step: int) -> list[dict[str, torch.Tensor]]:
-        """The micro-batches of a step: {"ids": (B, T), "targets": (B, T)}, int64; the last one may be smaller."""
+        """The micro-batches of a step: {"ids": (B, T), "targets": (B, T)}, int64; the last may be smaller."""
         indices = self.indices(step)
         starts = range(0, len(indices), self.micro_batch)
         return [self._stack(indices[start : start + self.micro_batch]) for start in starts]

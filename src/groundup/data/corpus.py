@@ -1,7 +1,7 @@
 """Read the documents of a file or a folder: plain text, JSON lines or Parquet, also compressed.
 
-One `.txt` file is one document; each line of a `.jsonl` file and each row of a `.parquet` file is one, in its field
-"text". `.gz` and `.zst` may follow the name. Files of a folder are read in the order of their names.
+One `.txt` file is one document; each line of a `.jsonl` file and each row of a `.parquet` file is one, in its
+field "text". `.gz` and `.zst` may follow the name. Files of a folder are read in the order of their names.
 """
 
 import gzip
@@ -15,25 +15,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from groundup.data.decoding import decode_text, name_of_utf16
-from groundup.errors import UserError
-from groundup.registry import did_you_mean
+from groundup.data.decoding import decode_text, refuse_wide
+from groundup.errors import UserError, did_you_mean
 from groundup.system.files import sha256
 
 KINDS = (".txt", ".jsonl", ".parquet")
 COMPRESSIONS = (".gz", ".zst")
-NOT_PLAIN = (".json", ".csv", ".tsv", ".pdf", ".epub", ".docx", ".doc", ".odt", ".zip", ".tar", ".bz2", ".xz", ".7z")
+NOT_PLAIN = ".json .csv .tsv .pdf .epub .mobi .docx .doc .odt .rtf .html .zip .tar .bz2 .xz .7z".split()
 ACCEPTED = ".txt, .jsonl or .parquet, also with .gz or .zst"
 ALLOWED_SHARE = 0.01  # of a file's records may be no text; more is taken for a wrong file
 
 
 @dataclass
 class Report:
-    """What was met while reading: documents given, records without any text, records that are no text at all."""
+    """What was met while reading a corpus."""
 
-    documents: int = 0
-    empty: int = 0
-    unreadable: int = 0
+    documents: int = 0  # given
+    bytes: int = 0  # of their texts, in UTF-8
+    empty: int = 0  # records and files without any text, left out
+    unreadable: int = 0  # records that are no text at all, left out
     first_problem: str = ""  # where the first unreadable record is and why
 
 
@@ -42,8 +42,7 @@ def read_documents(path: Path | str, report: Report | None = None) -> Iterator[s
 
     UserError for a path that is missing or not readable as text, and at the end if there was no text at all.
     """
-    files = corpus_files(path)
-    return _read_all(Path(path), files, report if report is not None else Report())
+    return _read_all(Path(path), corpus_files(path), report or Report())
 
 
 def _read_all(path: Path, files: list[Path], report: Report) -> Iterator[str]:
@@ -62,19 +61,22 @@ def corpus_files(path: Path | str) -> list[Path]:
         return [path]
     if not path.is_dir():
         near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise UserError(f"There is no file or folder {path}.{did_you_mean(path.name, near)} Give the path of a text.")
-    everything = [file for file in path.rglob("*") if file.is_file() and not _is_hidden(file.relative_to(path))]
-    files = [file for file in everything if _kind(file) in KINDS]
+        hint = did_you_mean(path.name, near)
+        raise UserError(f"There is no file or folder {path}.{hint} Give the path of a text.")
+    visible = [f for f in path.rglob("*") if f.is_file() and not _is_hidden(f.relative_to(path))]
+    files = [file for file in visible if _kind(file) in KINDS]
     if not files:
-        others = sorted({file.suffix or file.name for file in everything})[:8]
+        others = sorted({file.suffix or file.name for file in visible})[:8]
         there = f"only {', '.join(others)}" if others else "nothing"
-        raise UserError(f"The folder {path} holds {there}; expected files of {ACCEPTED}.")
+        raise UserError(
+            f"The folder {path} holds {there}; expected {ACCEPTED}. Give another folder, or one file."
+        )
     return sorted(files, key=lambda file: file.relative_to(path).as_posix())
 
 
 def read_file(file: Path, report: Report | None = None) -> Iterator[str]:
-    """The documents of one file. UserError if it is damaged, not text, or more than 1 % of its records are none."""
-    report = report if report is not None else Report()
+    """The documents of one file. UserError if it is damaged, or more than 1 % of its records are no text."""
+    report = report or Report()
     kind = _kind(file)
     with _readable(file):
         if kind in (".jsonl", ".parquet"):
@@ -83,16 +85,21 @@ def read_file(file: Path, report: Report | None = None) -> Iterator[str]:
             return
         with _open(file) as stream:
             text = decode_text(stream.read(), str(file))
-    if text.strip():
-        report.documents += 1
+    if _counts(text, report):
         yield text
-    else:
-        report.empty += 1
+
+
+def examine(path: Path | str) -> Report:
+    """Read a whole corpus once and say what is in it. UserError as `read_documents` gives it."""
+    report = Report()
+    for _ in read_documents(path, report):
+        pass
+    return report
 
 
 def corpus_bytes(path: Path | str) -> int:
     """UTF-8 bytes of all documents' texts (it reads them all)."""
-    return sum(len(text.encode("utf-8")) for text in read_documents(path))
+    return examine(path).bytes
 
 
 def corpus_fingerprint(path: Path | str) -> str:
@@ -119,16 +126,23 @@ def _texts(file: Path, records: Iterator[Record], report: Report) -> Iterator[st
             first_problem = first_problem or f"{where}: {problem}"
             report.first_problem = report.first_problem or f"{file}, {where}: {problem}"
             report.unreadable += 1
-        elif not text.strip():
-            report.empty += 1
-        else:
-            report.documents += 1
+        elif _counts(text, report):
             yield text
     if unreadable > ALLOWED_SHARE * total:
         raise UserError(
-            f"{unreadable} of {total} records in {file} are no text ({unreadable / total:.0%}; at most 1 % is accepted). "
-            f"The first is {first_problem}. Mend or remove them."
+            f"{unreadable} of {total} records in {file} are no text ({unreadable / total:.0%}, at most 1 % may "
+            f"be). The first is {first_problem}. Mend or remove them."
         )
+
+
+def _counts(text: str, report: Report) -> bool:
+    """Whether a text is a document, and note it: white space alone is none."""
+    if not text.strip():
+        report.empty += 1
+        return False
+    report.documents += 1
+    report.bytes += len(text.encode("utf-8"))
+    return True
 
 
 def _json_records(file: Path) -> Iterator[Record]:
@@ -136,8 +150,7 @@ def _json_records(file: Path) -> Iterator[Record]:
     with _open(file) as stream:
         for number, line in enumerate(stream, 1):
             if number == 1:
-                if name_of_utf16(line):
-                    raise UserError(f"{file} is {name_of_utf16(line)}; expected UTF-8. Save it again as UTF-8.")
+                refuse_wide(line, str(file))
                 line = line.removeprefix(b"\xef\xbb\xbf")
             if not line.strip():
                 continue  # an empty line between records, or at the end, is no record
@@ -184,11 +197,12 @@ def _parquet_records(file: Path) -> Iterator[Record]:
                 text = value if isinstance(value, str) else None
                 yield f"row {row}", text, 'its field "text" is no text'
     except arrow.ArrowException as error:
-        raise UserError(f"{file} is no readable Parquet file: {error}. Download or write it again.") from error
+        raise UserError(f"{file} is no proper Parquet file: {error}. Download or write it again.") from error
 
 
 def _no_text_field(file: Path, fields: Any) -> str:
-    return f'{file} has no field "text". Its fields are: {", ".join(map(str, fields))}. Rename the one with the text.'
+    names = ", ".join(map(str, fields)) or "none"
+    return f'{file} has no field "text". Its fields are: {names}. Rename the one that holds the text.'
 
 
 def _kind(file: Path) -> str:
@@ -223,7 +237,7 @@ def _readable(file: Path) -> Iterator[None]:
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{file} is damaged or not compressed by gzip: {error}. Download or pack it again.") from error
+        raise UserError(f"{file} is damaged or no gzip file: {error}. Download or pack it again.") from error
     except PermissionError as error:
         raise UserError(f"{file} may not be read: permission denied. Change its permissions.") from error
     except OSError as error:

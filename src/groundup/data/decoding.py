@@ -15,18 +15,16 @@ MARKS = (
 
 
 def decode_text(data: bytes, name: str) -> str:
-    """UTF-8 bytes as text, with line ends as "\\n" and without a byte-order mark. UserError if they are no text.
+    """UTF-8 bytes as text, with line ends as "\\n" and without a byte-order mark.
 
-    `name` is the file's, for the message.
+    UserError if they are no text; `name` is the file's, for the message.
     """
-    wide = name_of_utf16(data)
-    if wide:
-        raise UserError(
-            f"{name} is {wide}, by the mark at its start; expected UTF-8. Convert it: iconv -f {wide} -t UTF-8 {name}"
-        )
+    refuse_wide(data, name)
     zero = data.find(b"\0")
     if zero >= 0:
-        raise UserError(f"{name} is no text: there is a zero byte at offset {zero}. Expected a text file in UTF-8.")
+        raise UserError(
+            f"{name} is no text: there is a zero byte at offset {zero}. Give a text file in UTF-8."
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -34,9 +32,14 @@ def decode_text(data: bytes, name: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def name_of_utf16(data: bytes) -> str:
-    """ "UTF-16" or "UTF-32" where the data begin with its mark, else an empty string."""
-    return next((wide for mark, wide in MARKS if data.startswith(mark)), "")
+def refuse_wide(data: bytes, name: str) -> None:
+    """UserError if the data begin with the mark of UTF-16 or UTF-32."""
+    for mark, encoding in MARKS:
+        if data.startswith(mark):
+            raise UserError(
+                f"{name} is {encoding}, by the mark at its start; expected UTF-8. "
+                f"Convert it: iconv -f {encoding} -t UTF-8 {name}"
+            )
 
 
 def _describe(data: bytes, name: str) -> str:
@@ -45,18 +48,20 @@ def _describe(data: bytes, name: str) -> str:
     bad = lossy.count("\ufffd") - data.count("\ufffd".encode())
     offset = _first_bad(data)
     where = f"byte 0x{data[offset]:02x} at offset {offset}, line {data.count(10, 0, offset) + 1}"
-    # Text in any one-byte encoding of Europe is mostly plain letters; compressed data and pictures are not.
-    controls = len(re.findall(rb"[\x01-\x08\x0b\x0e-\x1f\x7f]", data))
-    if controls > 0.02 * len(data) or bad > 0.6 * len(data):
-        return f"{name} is no text: {where} is not UTF-8, nor does the rest look like text. Expected UTF-8."
-    if len(lossy) - bad > len(data) - bad - 1:  # every other byte is ASCII, so it is one encoding throughout
+    # Text in any encoding has hardly any control characters but line ends and tabs; other files have many.
+    controls = len(re.findall(rb"[\x01-\x08\x0e-\x1f\x7f]", data))
+    if controls > 0.01 * len(data):
         return (
-            f"{name} is not UTF-8: {where}, and {bad - 1} more. It looks like Windows-1252. "
-            f"Convert it: iconv -f WINDOWS-1252 -t UTF-8 {name}"
+            f"{name} is no text: {where} is not UTF-8, and the rest looks like no text. Give a text in UTF-8."
+        )
+    if any(character > "\x7f" and character != "\ufffd" for character in set(lossy)):
+        return (
+            f"{name} mixes encodings: it has proper UTF-8, but not {where} ({bad} such places). "
+            f"Mend them, or drop them: iconv -c -f UTF-8 -t UTF-8 {name}"
         )
     return (
-        f"{name} mixes encodings: it is mostly UTF-8, but not {where} ({bad} such places). "
-        f"Mend them, or drop them: iconv -c -f UTF-8 -t UTF-8 {name}"
+        f"{name} is not UTF-8: {where} ({bad} such places). It may be Windows-1252 or another old encoding. "
+        f"Convert it: iconv -f WINDOWS-1252 -t UTF-8 {name}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The order of the training samples as a function: sample number k, without shuffling a list or keeping one."""
+"""The order of the training samples as a function: sample number k, without a list that is shuffled."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,7 +15,8 @@ class Order(Sampler[int]):
     A Feistel network (Luby and Rackoff 1988): a number is cut into two halves, and each round adds a keyed
     scramble of one half to the other. Whatever the scramble is, a round can be undone, so no two numbers
     meet: a shuffle. It works on a power of four; a result outside the range is sent through again until it
-    falls inside ("cycle walking"), which keeps it a shuffle of the range. Plain integers: the same everywhere.
+    falls inside ("cycle walking"), which keeps it a shuffle of the range. All of it is integers, so it is
+    the same on every machine.
     """
 
     def __init__(self, size: int, seed: int):

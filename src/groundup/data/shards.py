@@ -1,7 +1,8 @@
 """Documents as tokens on disk: one long row, read as a memory map, with the place of each document.
 
-A shard is a folder of plain little-endian arrays (tokens.bin, starts.bin, document_bytes.bin and, where the best
-possible loss is known, floor_bits.bin) and manifest.json, which says how to read them and holds their sha256.
+A shard is a folder of plain little-endian arrays (tokens.bin, starts.bin, document_bytes.bin and, where the
+best possible loss is known, floor_bits.bin) and manifest.json, which says how to read them and holds their
+sha256.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from groundup.system.files import sha256, whole_folder, write_json
 from groundup.text.tokenizer import Tokenizer
 
 FORMAT = "groundup tokens 1"
+AGAIN = "Delete the folder and prepare the data again."
 CHARACTERS_AT_ONCE = 4_000_000  # encoded together, so that memory stays small and the threads have work
 
 
@@ -27,7 +29,9 @@ class Shard:
     """Tokens of many documents. Each document is its border token, then its ids."""
 
     folder: Path
-    manifest: dict[str, Any]  # n_tokens, n_documents, n_bytes, dtype, tokenizer (fingerprint), vocab_size, files
+    manifest: dict[
+        str, Any
+    ]  # n_tokens, n_documents, n_bytes, dtype, vocab_size, tokenizer's fingerprint, files
     tokens: np.ndarray  # (n_tokens,) uint16, or uint32 for a vocabulary above 65,536: a memory map
     starts: np.ndarray  # (n_documents + 1,) int64: where each document starts; the last is n_tokens
     document_bytes: np.ndarray  # (n_documents,) int64: UTF-8 bytes of each document's text
@@ -102,7 +106,7 @@ def open_shards(folder: Path | str, *, check: bool = False) -> Shard:
     folder = Path(folder)
     manifest = _read_manifest(folder)
     n_documents = manifest["n_documents"]
-    tokens = _open(folder, "tokens.bin", np.dtype(manifest["dtype"]), manifest["n_tokens"])
+    tokens = _open(folder, "tokens.bin", np.dtype(manifest["dtype"]).newbyteorder("<"), manifest["n_tokens"])
     starts = _open(folder, "starts.bin", np.dtype("<i8"), n_documents + 1)
     sizes = _open(folder, "document_bytes.bin", np.dtype("<i8"), n_documents)
     bits = None
@@ -111,7 +115,7 @@ def open_shards(folder: Path | str, *, check: bool = False) -> Shard:
     if check:
         for name, expected in manifest["files"].items():
             if sha256(folder / name) != expected:
-                raise UserError(f"{folder / name} is corrupt: its sha256 is not {expected}. Prepare the data again.")
+                raise UserError(f"{folder / name} is corrupt: its sha256 is not {expected}. {AGAIN}")
     return Shard(folder, manifest, tokens, starts, sizes, bits)
 
 
@@ -137,9 +141,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         np.dtype(manifest["dtype"])
         int(manifest["n_tokens"]), int(manifest["n_documents"]), dict(manifest["files"])
     except FileNotFoundError as error:
-        raise UserError(f"There are no prepared tokens in {folder} (no manifest.json). Prepare the data.") from error
+        raise UserError(f"There are no prepared tokens in {folder} (no manifest.json). {AGAIN}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} does not describe prepared tokens: {error}. Prepare the data again.") from error
+        raise UserError(f"{path} does not describe prepared tokens: {error!r}. {AGAIN}") from error
     return manifest
 
 
@@ -147,8 +151,8 @@ def _open(folder: Path, name: str, dtype: np.dtype, length: int) -> np.ndarray:
     """One array of the shard as a read-only memory map, its size compared with the manifest's."""
     path = folder / name
     if not path.exists():
-        raise UserError(f"{path} is missing. Prepare the data again.")
+        raise UserError(f"{path} is missing. {AGAIN}")
     size, expected = path.stat().st_size, length * dtype.itemsize
     if size != expected:
-        raise UserError(f"{path} has {size:,} bytes, expected {expected:,}. Prepare the data again.")
+        raise UserError(f"{path} has {size:,} bytes, expected {expected:,}. {AGAIN}")
     return np.memmap(path, dtype=dtype, mode="r", shape=(length,))

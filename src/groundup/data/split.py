@@ -5,14 +5,15 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from groundup.data.corpus import corpus_files, read_documents, read_file
-from groundup.errors import UserError
-from groundup.registry import did_you_mean
+from groundup.errors import UserError, did_you_mean
 
 WAYS = ("hash", "position", "files")
 FEW = 200  # documents; below this a hash would miss the wanted share by far, so the text itself is cut
+HELD_OUT = {"val", "valid", "validation", "dev"}  # a word of a file's name that says what it is for
 Documents = Callable[[], Iterator[str]]
 
 
@@ -28,43 +29,37 @@ class Parts:
 def split_corpus(path: Path | str, *, by: str | None = None, validation: float = 0.1) -> Parts:
     """Split a file or folder of documents. "files" keeps files whole; the other ways see documents only."""
     if by == "files":
-        held_out = set(_validation_files(Path(path), validation))
-        files = corpus_files(path)
-        return Parts(
-            "files",
-            lambda: itertools.chain.from_iterable(read_file(f) for f in files if f not in held_out),
-            lambda: itertools.chain.from_iterable(read_file(f) for f in files if f in held_out),
-        )
+        _check_share(validation)
+        held_out = _validation_files(Path(path), validation)
+        kept = [file for file in corpus_files(path) if file not in held_out]
+        return Parts(by, partial(_read_files, kept), partial(_read_files, held_out))
     return split_documents(lambda: read_documents(path), by=by, validation=validation)
 
 
 def split_documents(documents: Documents, *, by: str | None = None, validation: float = 0.1) -> Parts:
     """Split any documents that can be read again and again; `validation` is the wanted share of it.
 
-    "hash" asks each document's own sha256, so equal documents are on the same side, and a document stays where it
-    is when others are added. "position" takes the end of the text and cuts at a border of paragraphs or lines.
-    By default "hash", but "position" where there are fewer than 200 documents.
+    "hash" asks each document's own sha256, so equal documents are on the same side, and a document stays
+    where it is when others are added. "position" takes the end of the text and cuts at a border of paragraphs
+    or lines. By default "hash", but "position" where there are fewer than 200 documents.
     """
-    if not 0 < validation < 1:
-        raise UserError(f"A validation share of {validation} is given; expected a number between 0 and 1, as 0.1.")
+    _check_share(validation)
     if by is None:
         by = "position" if sum(1 for _ in itertools.islice(documents(), FEW)) < FEW else "hash"
     if by == "hash":
-        return Parts(
-            by,
-            lambda: (text for text in documents() if not in_validation(text, validation)),
-            lambda: (text for text in documents() if in_validation(text, validation)),
-        )
+        train = partial(_by_hash, documents, validation, False)
+        return Parts(by, train, partial(_by_hash, documents, validation, True))
     if by == "position":
         which, where = _place(documents, 1 - validation)
-        return Parts(by, lambda: _before(documents(), which, where), lambda: _after(documents(), which, where))
+        train = partial(_before, documents, which, where)
+        return Parts(by, train, partial(_after, documents, which, where))
     if by == "files":
-        raise UserError('split by "files" needs a folder of files as the source. Choose "hash" or "position".')
+        raise UserError('A split by "files" needs a folder of files. Choose "hash" or "position".')
     raise UserError(f"There is no split by {by!r}.{did_you_mean(by, WAYS)} Known: {', '.join(WAYS)}.")
 
 
 def in_validation(text: str, share: float) -> bool:
-    """Whether a document belongs to the validation part: its sha256, read as a number from 0 to 1, is below."""
+    """Whether a document is held out: its sha256, read as a number from 0 to 1, is below the share."""
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
@@ -83,6 +78,10 @@ def cut_near(text: str, position: int) -> int:
     return len(text)
 
 
+def _by_hash(documents: Documents, share: float, wanted: bool) -> Iterator[str]:
+    return (text for text in documents() if in_validation(text, share) is wanted)
+
+
 def _place(documents: Documents, share: float) -> tuple[int, int]:
     """Where `share` of the characters are read: the number of that document, and the place in it to cut."""
     lengths = [len(text) for text in documents()]
@@ -95,8 +94,8 @@ def _place(documents: Documents, share: float) -> tuple[int, int]:
     return len(lengths), 0
 
 
-def _before(documents: Iterator[str], which: int, where: int) -> Iterator[str]:
-    for number, text in enumerate(documents):
+def _before(documents: Documents, which: int, where: int) -> Iterator[str]:
+    for number, text in enumerate(documents()):
         if number > which:
             return
         part = text if number < which else text[:where]
@@ -104,20 +103,33 @@ def _before(documents: Iterator[str], which: int, where: int) -> Iterator[str]:
             yield part
 
 
-def _after(documents: Iterator[str], which: int, where: int) -> Iterator[str]:
-    for number, text in enumerate(documents):
+def _after(documents: Documents, which: int, where: int) -> Iterator[str]:
+    for number, text in enumerate(documents()):
         part = "" if number < which else text[where:] if number == which else text
         if part.strip():
             yield part
 
 
 def _validation_files(path: Path, share: float) -> list[Path]:
-    """The files named val, valid, validation or dev; where there is none, a share of them chosen by their names."""
+    """The files named val, valid, validation or dev; if there is none, a share, by their names' hash."""
     files = corpus_files(path)
     if len(files) < 2:
-        raise UserError(f'split by "files" needs two files or more; {path} has {len(files)}. Choose "position".')
-    named = [f for f in files if {"val", "valid", "validation", "dev"} & set(re.split(r"[^a-z]+", f.name.lower()))]
+        raise UserError(f'A split by "files" needs two or more; {path} has {len(files)}. Choose "position".')
+    names = {file: file.relative_to(path).as_posix().lower() for file in files}
+    named = [file for file in files if HELD_OUT & set(re.split(r"[^a-z]+", names[file]))]
     if named and len(named) < len(files):
         return named
-    by_hash = sorted(files, key=lambda f: hashlib.sha256(f.relative_to(path).as_posix().encode()).digest())
-    return by_hash[: min(len(files) - 1, max(1, round(share * len(files))))]
+    by_hash = sorted(files, key=lambda file: hashlib.sha256(names[file].encode()).digest())
+    chosen = by_hash[: min(len(files) - 1, max(1, round(share * len(files))))]
+    return [file for file in files if file in chosen]
+
+
+def _read_files(files: list[Path]) -> Iterator[str]:
+    return itertools.chain.from_iterable(read_file(file) for file in files)
+
+
+def _check_share(share: float) -> None:
+    if not 0 < share < 1:
+        raise UserError(
+            f"{share} is no share for validation; expected a number between 0 and 1. Usual is 0.1."
+        )

@@ -30,7 +30,7 @@ class Texts:
     ) -> "Texts":
         """Encode documents. `floor` gives the bits of a text where its source is known."""
         documents = list(documents)
-        if not documents:
+        if not any(documents):
             raise UserError("There is no text to evaluate. Give a file with at least one document.")
         border = tokenizer.border_id
         ids = [
@@ -41,11 +41,15 @@ class Texts:
 
     @classmethod
     def from_shard(cls, shard: Shard, tokenizer: Tokenizer, max_tokens: int = 0) -> "Texts":
-        """The first documents of a shard, as many as hold max_tokens (0: all). A first one that is longer is
-        cut.
+        """The first documents of a shard, as many as hold max_tokens (0: all). A longer first one is cut.
+
+        A cut text has no known floor: that of the whole says nothing about the part.
         """
+        if max_tokens and max_tokens < 2:
+            raise UserError(f"{max_tokens} tokens are too few to score. Ask for at least 2, or for 0: all.")
         ids: list[np.ndarray] = []
         room = max_tokens or len(shard.tokens)
+        is_cut = len(shard.document(0)) > room
         for i in range(len(shard.starts) - 1):
             document = np.asarray(shard.document(i), dtype=np.int64)
             if len(document) > room and ids:
@@ -54,6 +58,6 @@ class Texts:
             room -= len(document)
         n_bytes = np.array(shard.document_bytes[: len(ids)])
         floor_bits = None if shard.floor_bits is None else np.array(shard.floor_bits[: len(ids)])
-        if len(ids) == 1 and ids[0][-1] != tokenizer.border_id:
+        if is_cut:
             n_bytes, floor_bits = np.array([len(tokenizer.decode_bytes(ids[0][1:].tolist()))]), None
         return cls(ids, n_bytes, floor_bits)

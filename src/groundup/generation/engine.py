@@ -32,7 +32,7 @@ def generate(
     top_k: int = 50,
     top_p: float = 1.0,
     seed: int = 0,
-    stop: Sequence[str] = (),
+    stop: str | Sequence[str] = (),
 ) -> Iterator[Piece]:
     """Continue each prompt, in order. An empty prompt begins a new document.
 
@@ -44,10 +44,13 @@ def generate(
     sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
     if max_tokens < 1:
         raise UserError(f"max_tokens={max_tokens} is too small. Ask for at least 1.")
+    stop = (stop,) if isinstance(stop, str) else tuple(stop)
+    if "" in stop:
+        raise UserError("A stop string is empty, so nothing could be said before it. Leave it out.")
     for number, prompt in enumerate([prompts] if isinstance(prompts, str) else prompts):
         ids = prompt_ids(loaded, prompt)
         generator = torch.Generator().manual_seed(seed)
-        yield from _continue(loaded, number, ids, max_tokens, sampling, generator, tuple(stop))
+        yield from _continue(loaded, number, ids, max_tokens, sampling, generator, stop)
 
 
 def prompt_ids(loaded: Loaded, prompt: str) -> list[int]:
@@ -73,9 +76,8 @@ def next_tokens(
     length = min(len(ids) + max_tokens, loaded.config.context_length)
     cache = KVCache(loaded.config, 1, length, device=device, dtype=model.tokens.weight.dtype)
     new = torch.tensor([ids], device=device)  # (B=1, T)
-    n_known = (
-        loaded.tokenizer.vocab_size
-    )  # a padded vocabulary has more ids than tokens: those are never drawn
+    # A padded vocabulary has more ids than tokens: those are never drawn.
+    n_known = loaded.tokenizer.vocab_size
     for _ in range(length - len(ids)):
         with torch.no_grad():
             last = model.hidden(new, cache=cache)[:, -1]  # (1, D)

@@ -28,9 +28,13 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.final_norm = make_norm(config)
         self.unembed = nn.Linear(config.d_model, config.vocab_size, bias=False)
-        if config.tie_embeddings:
-            self.unembed.weight = self.tokens.weight
+        self.tie()
         self.initialise()
+
+    def tie(self) -> None:
+        """Make both ends one matrix where the configuration says so; again after `to_empty`, which parts them."""
+        if self.config.tie_embeddings:
+            self.unembed.weight = self.tokens.weight
 
     def initialise(self, generator: torch.Generator | None = None) -> "Decoder":
         """GPT-2's start: normal with 0.02, and less for the two matrices of each block that write to the

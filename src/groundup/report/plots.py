@@ -88,7 +88,7 @@ def png(chart: Chart, width: int, height: int) -> bytes:
         dashes = DASHES if role == "floor" else "-"
         axes.plot([], [], color=getattr(PAPER, role), linewidth=2, linestyle=dashes, label=label)
     if chart.legend:
-        axes.legend(frameon=False, fontsize=10, labelcolor=PAPER.ink)
+        axes.legend(framealpha=1, edgecolor="none", fontsize=10, labelcolor=PAPER.ink)
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=144, metadata={"Software": None})
     return out.getvalue()

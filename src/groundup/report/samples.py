@@ -128,7 +128,11 @@ def _lead(run: Run, steps: list[int]) -> str:
 
 def _closing(run: Run, n_rows: int) -> str:
     """How the samples were drawn, and how many more there are."""
-    settings = [f"{name.replace('_', '-')} {compact(value)}" for name, value in run.samples[-1].settings]
+    settings = [
+        f"{name.replace('_', '-')} {compact(value)}"
+        for name, value in run.samples[-1].settings
+        if name != "seed"
+    ]
     says = f"Drawn with {', '.join(settings)}. " if settings else ""
     says += f"All {plural(len(run.samples), 'sample')} of the run are in samples.jsonl"
     says += f"; {plural(n_rows - MOST_ROWS, 'more prompt')} there." if n_rows > MOST_ROWS else "."

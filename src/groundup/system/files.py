@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,10 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
             os.replace(part, path)
             _flush(path.parent)
             shutil.rmtree(old, ignore_errors=True)
+        except BaseException:
+            if old.exists() and not path.exists():
+                os.replace(old, path)
+            raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
@@ -85,11 +90,26 @@ def storage_errors(path: Path | str) -> Iterator[None]:
     """Turns what the storage refuses (no space, no permission, read-only) into one line with the remedy."""
     try:
         yield
-    except OSError as error:
-        remedy = _REMEDIES.get(error.errno or 0)
+    except Exception as error:
+        remedy = _REMEDIES.get(_system_error(error))
         if remedy is None:
             raise
         raise UserError(f"Could not write {path}: {remedy}") from error
+
+
+def _system_error(error: Exception) -> int:
+    """The number of the operating system's error, or 0 where it is something else.
+
+    Two libraries keep the number to themselves: safetensors writes it into its message, and NumPy's `tofile` says
+    only how much of an array it could write, which in practice is a full disk.
+    """
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    if told:
+        return int(told[1])
+    cut_short = isinstance(error, OSError) and re.search(r"\d+ requested and \d+ written", str(error))
+    return errno.ENOSPC if cut_short else 0
 
 
 _KEPT = "what was there is kept"

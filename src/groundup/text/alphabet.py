@@ -19,9 +19,14 @@ ALPHABET: str = "".join(sorted(BYTE_OF_CHARACTER))  # the 256 characters in the 
 _TO_ALPHABET = {byte: ord(character) for byte, character in CHARACTER_OF_BYTE.items()}
 
 
+def without_surrogates(text: str) -> str:
+    """Half a surrogate pair is no character and has no UTF-8: it becomes "�", as in tiktoken."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def to_alphabet(text: str) -> str:
     """The UTF-8 bytes of a text, each written as its printable character: " é" becomes "ĠÃ©"."""
-    return text.encode("utf-8").decode("latin-1").translate(_TO_ALPHABET)
+    return without_surrogates(text).encode("utf-8").decode("latin-1").translate(_TO_ALPHABET)
 
 
 def from_alphabet(token: str) -> bytes:

@@ -19,7 +19,7 @@ import regex
 
 from groundup.errors import UserError
 from groundup.text.alphabet import ALPHABET, from_alphabet, to_alphabet
-from groundup.text.tokenizer import SPECIAL_TOKENS, Tokenizer, build_byte_level
+from groundup.text.tokenizer import SPECIAL_TOKENS, Tokenizer
 
 # Contractions; letters, digits or other signs with the space before them; the white space that is left over.
 GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -58,87 +58,94 @@ def learn_merges(
 ) -> list[Merge]:
     """Join the most frequent pair of neighbours `n_merges` times, or until no pair is left.
 
-    `pieces` says how often each piece occurs. Of equally frequent pairs the one with the smaller ids is taken,
-    as Hugging Face's trainer does; `ties="greater_bytes"` takes the lexicographically greater pair of byte
-    strings instead, a rule that some published merge lists follow.
+    `pieces` says how often each piece occurs. Of equally frequent pairs the one with the smaller ids is
+    taken, as Hugging Face's trainer does; `ties="greater_bytes"` takes the lexicographically greater pair of
+    byte strings instead, a rule that some published merge lists follow.
     """
-    words = [to_alphabet(piece) for piece in pieces]
-    frequencies = list(pieces.values())
+    words = Words(pieces)
     spelling = {character: character for character in ALPHABET}  # what each one-character token stands for
-    pair_counts: defaultdict[str, int] = defaultdict(int)
-    places: defaultdict[str, list[int]] = defaultdict(list)  # the words that contain a pair (or did once)
-    for index, (word, frequency) in enumerate(zip(words, frequencies, strict=True)):
-        for left, right in zip(word, word[1:], strict=False):
-            pair_counts[left + right] += frequency
-            if places[left + right][-1:] != [index]:
-                places[left + right].append(index)
 
-    # One character is one token, in the order of the ids, so comparing two pairs as strings compares their ids.
-    order = (lambda pair: pair) if ties == "smaller_ids" else (lambda pair: _GreaterFirst(pair, spelling))
-    queue = [(-count, order(pair), pair) for pair, count in pair_counts.items()]
+    def entry(pair: str) -> tuple[int, "str | GreaterFirst", str]:
+        """The most frequent pair is the smallest entry; among equals, the tie rule decides."""
+        # One character is one token, in the order of the ids: comparing pairs as strings compares their ids.
+        tie = pair if ties == "smaller_ids" else GreaterFirst(spelling[pair[0]], spelling[pair[1]])
+        return -words.counts[pair], tie, pair
+
+    queue = [entry(pair) for pair in words.counts]
     heapq.heapify(queue)
     merges: list[Merge] = []
     while len(merges) < n_merges and queue:
         count, _, pair = heapq.heappop(queue)
-        if -count != pair_counts[pair]:
-            # The count has sunk since this entry was made: put the pair back where it belongs now.
-            if pair_counts[pair] > 0:
-                heapq.heappush(queue, (-pair_counts[pair], order(pair), pair))
+        if -count != words.counts[pair]:
+            # The count has sunk since this entry was made: the pair goes back to where it belongs now.
+            if words.counts[pair] > 0:
+                heapq.heappush(queue, entry(pair))
             continue
         token = chr(ord(ALPHABET[-1]) + 1 + len(merges))
-        merges.append((spelling[pair[0]], spelling[pair[1]]))
-        spelling[token] = spelling[pair[0]] + spelling[pair[1]]
-        born = _join(pair, token, words, frequencies, pair_counts, places)
-        for new_pair in born:
-            if pair_counts[new_pair] > 0:
-                heapq.heappush(queue, (-pair_counts[new_pair], order(new_pair), new_pair))
+        left, right = spelling[pair[0]], spelling[pair[1]]
+        merges.append((left, right))
+        spelling[token] = left + right
+        for new_pair in words.join(pair, token):
+            if words.counts[new_pair] > 0:
+                heapq.heappush(queue, entry(new_pair))
         if progress:
             progress(len(merges), n_merges)
     return merges
 
 
-def _join(
-    pair: str,
-    token: str,
-    words: list[str],
-    frequencies: list[int],
-    pair_counts: defaultdict[str, int],
-    places: defaultdict[str, list[int]],
-) -> set[str]:
-    """Replace `pair` by `token` in every word and correct the counts; returns the pairs that are new."""
-    born: set[str] = set()
-    for index in places.pop(pair):
-        word = words[index]
-        if pair not in word:
-            continue  # an earlier merge has taken one of the two already
-        joined = words[index] = word.replace(pair, token)
-        frequency = frequencies[index]
-        for left, right in zip(word, word[1:], strict=False):
-            pair_counts[left + right] -= frequency
-        for left, right in zip(joined, joined[1:], strict=False):
-            pair_counts[left + right] += frequency
-            if left == token or right == token:
-                born.add(left + right)
-                if places[left + right][-1:] != [index]:
-                    places[left + right].append(index)
-    del pair_counts[pair]
-    return born
+class Words:
+    """The distinct pieces as strings of one-character tokens, and how often each pair of them occurs."""
+
+    def __init__(self, pieces: Mapping[str, int]):
+        self.words = [to_alphabet(piece) for piece in pieces]
+        self.frequencies = list(pieces.values())
+        self.counts: defaultdict[str, int] = defaultdict(int)
+        self.places: defaultdict[str, list[int]] = defaultdict(list)  # where a pair stands, or once stood
+        for index, (word, frequency) in enumerate(zip(self.words, self.frequencies, strict=True)):
+            for left, right in zip(word, word[1:], strict=False):
+                self.counts[left + right] += frequency
+                self._note(left + right, index)
+
+    def join(self, pair: str, token: str) -> set[str]:
+        """Write `token` for `pair` in every word, from left to right; returns the pairs that are new."""
+        counts, new_pairs = self.counts, set()
+        for index in self.places.pop(pair):
+            word = self.words[index]
+            if pair not in word:
+                continue  # an earlier merge has taken one of the two already
+            joined = self.words[index] = word.replace(pair, token)
+            frequency = self.frequencies[index]
+            for left, right in zip(word, word[1:], strict=False):
+                counts[left + right] -= frequency
+            for left, right in zip(joined, joined[1:], strict=False):
+                counts[left + right] += frequency
+                if left == token or right == token:
+                    new_pairs.add(left + right)
+                    self._note(left + right, index)
+        del counts[pair]
+        return new_pairs
+
+    def _note(self, pair: str, index: int) -> None:
+        """Remember that a word has this pair; once, even if it has it several times."""
+        known = self.places[pair]
+        if not known or known[-1] != index:
+            known.append(index)
 
 
-class _GreaterFirst:
-    """Sorts a pair before those whose byte strings are lexicographically smaller."""
+class GreaterFirst:
+    """Two tokens that sort before those whose byte strings are lexicographically smaller."""
 
-    def __init__(self, pair: str, spelling: Mapping[str, str]):
-        self.key = tuple(from_alphabet(spelling[token]) for token in pair)
+    def __init__(self, left: str, right: str):
+        self.spelling = from_alphabet(left), from_alphabet(right)
 
-    def __lt__(self, other: "_GreaterFirst") -> bool:
-        return self.key > other.key
+    def __lt__(self, other: "GreaterFirst") -> bool:
+        return self.spelling > other.spelling
 
 
 class ReadableBPE:
     """Encode and decode with learned merges, in plain Python: what the fast libraries do, to read.
 
-    Ids: `first_id` and the following for the 256 bytes in the order of the printable alphabet, then one per merge.
+    Ids: from `first_id` on the 256 bytes in the order of the printable alphabet, then one for each merge.
     """
 
     def __init__(self, merges: Iterable[Merge], *, first_id: int = len(SPECIAL_TOKENS)):
@@ -157,16 +164,15 @@ class ReadableBPE:
         """Start with bytes; join the pair that was learned first, wherever it stands, until none is known."""
         tokens = list(to_alphabet(piece))
         while len(tokens) > 1:
-            best = min(
-                zip(tokens, tokens[1:], strict=False), key=lambda pair: self.rank.get(pair, len(self.rank))
-            )
+            pairs = zip(tokens, tokens[1:], strict=False)
+            best = min(pairs, key=lambda pair: self.rank.get(pair, len(self.rank)))
             if best not in self.rank:
                 break
             tokens = join_everywhere(tokens, best)
         return tuple(self.id_of[token] for token in tokens)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of the ids. Bytes that are no whole character show as "�"; ids without a token are skipped."""
+        """The text of the ids. Half a character shows as "�"; ids without a token are skipped."""
         tokens = (self.token_of.get(id, "") for id in ids)
         return b"".join(from_alphabet(token) for token in tokens).decode("utf-8", errors="replace")
 
@@ -194,8 +200,8 @@ def train_bpe(texts: Iterable[str], vocab_size: int, *, progress: Progress | Non
     alphabet_size = len(SPECIAL_TOKENS) + len(ALPHABET)
     if vocab_size < alphabet_size:
         raise UserError(
-            f"A vocabulary of {vocab_size} is too small: the {len(ALPHABET)} bytes and {len(SPECIAL_TOKENS)} special "
-            f"tokens alone are {alphabet_size}. Choose {alphabet_size} or more (usual: 1024 to 50000)."
+            f"A vocabulary of {vocab_size} is too small: the {len(ALPHABET)} bytes and {len(SPECIAL_TOKENS)} "
+            f"special tokens alone are {alphabet_size}. Choose {alphabet_size} or more; 1024 to 50000 is usual."
         )
     merges = learn_merges(count_pieces(texts), vocab_size - alphabet_size, progress=progress)
-    return build_byte_level(merges)
+    return Tokenizer.from_merges(merges)

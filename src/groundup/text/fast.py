@@ -1,12 +1,15 @@
 """tiktoken as a fast path: used only where it is certain to give the ids that tokenizer.json gives."""
 
 import json
+import sys
 from typing import Any
 
 import tiktoken
 import tokenizers
 
 from groundup.text.alphabet import ALPHABET, from_alphabet
+
+UNKNOWN = sys.maxsize  # above every id
 
 # GPT-2's split pattern, written without back-tracking: the same pieces, in half the time.
 GPT2_SPLIT = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
@@ -15,19 +18,17 @@ GPT2_SPLIT = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++
 def fast_encoder(library: tokenizers.Tokenizer) -> tiktoken.Encoding | None:
     """A tiktoken encoder with the same ids, or None where that is not certain."""
     description = json.loads(library.to_str())
-    pattern = _split_pattern(description)
-    if pattern is None:
+    pattern, plain = _split_pattern(description), _plain_bpe(description)
+    if pattern is None or plain is None or not same_ids(*plain):
         return None
-    ids, merges = _plain_bpe(description)
-    if ids is None or not _same_ids(ids, merges):
-        return None
+    ids, merges = plain
     ranks = {from_alphabet(token): ids[token] for token in ALPHABET}
     ranks |= {from_alphabet(left + right): ids[left + right] for left, right in merges}
     return tiktoken.Encoding("groundup", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
 
 
 def _split_pattern(description: dict[str, Any]) -> str | None:
-    """The split pattern, if nothing but a split and the byte alphabet stands between the text and the merges."""
+    """The split pattern, if nothing else is done to the text before the merges."""
     if description["normalizer"] is not None:
         return None
     if any(not token["special"] for token in description["added_tokens"]):
@@ -38,37 +39,40 @@ def _split_pattern(description: dict[str, Any]) -> str | None:
     return None
 
 
-def _plain_bpe(description: dict[str, Any]) -> tuple[dict[str, int] | None, list[tuple[str, str]]]:
+def _plain_bpe(description: dict[str, Any]) -> tuple[dict[str, int], list[tuple[str, str]]] | None:
     """Ids and merges, if the model is a byte-level BPE without any extras."""
     model = description["model"]
     extras = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges")
     if model["type"] != "BPE" or any(model.get(extra) for extra in extras):
-        return None, []
-    merges = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in model["merges"]]
-    ids = model["vocab"]
-    return (ids, merges) if all(token in ids for token in ALPHABET) else (None, [])
+        return None
+    ids: dict[str, int] = model["vocab"]
+    if not all(token in ids for token in ALPHABET):
+        return None
+    # Older versions of the library wrote a merge as "a b", today's write ["a", "b"].
+    pairs = (merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"])
+    return ids, [(left, right) for left, right in pairs]
 
 
-def _same_ids(ids: dict[str, int], merges: list[tuple[str, str]]) -> bool:
+def same_ids(ids: dict[str, int], merges: list[tuple[str, str]]) -> bool:
     """Whether taking the lowest *id* (tiktoken) always joins what taking the earliest *merge* joins.
 
-    tiktoken joins any two neighbours whose union is a token; the merge list names the two. Both do the same if
-    the ids rise along the list, and if each token, encoded on its own without itself, ends as its own two parts:
-    before the two are joined, nothing reached over their outer borders, so they came about as if alone.
+    tiktoken joins any two neighbours whose union is a token; the merge list names the two. Both do the same
+    if the ids rise along the list, and if each token, encoded on its own without itself, ends as its own two
+    parts: wherever two neighbours are about to become that token, nothing has reached over their outer
+    borders before, so they came about as if alone.
     """
+    joined = {left + right: ids[left + right] for left, right in merges}
     last_id = -1
     for left, right in merges:
         token = left + right
-        if ids[token] <= last_id:
+        if joined[token] <= last_id:
             return False
-        last_id = ids[token]
+        last_id = joined[token]
         parts = list(token)
         while len(parts) > 2:
-            unions = [
-                ids.get(a + b, len(ids)) if a + b != token else len(ids) for a, b in zip(parts, parts[1:])
-            ]
+            unions = [joined.get(a + b, UNKNOWN) for a, b in zip(parts, parts[1:], strict=False)]
             best = min(range(len(unions)), key=unions.__getitem__)
-            if unions[best] == len(ids):
+            if unions[best] == UNKNOWN:
                 return False
             parts[best : best + 2] = [parts[best] + parts[best + 1]]
         if tuple(parts) != (left, right):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 IGNORED = -100
 """A target that does not count, as in PyTorch's cross-entropy."""
@@ -65,6 +66,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return loss
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *d_loss: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         d_hidden, d_weight = ctx.saved_tensors
         hidden_dtype, weight_dtype = ctx.dtypes

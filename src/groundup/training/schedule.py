@@ -6,7 +6,7 @@ from groundup.training.settings import TrainSettings
 
 
 def learning_rate(step: int, settings: TrainSettings) -> float:
-    """The rate of step number `step`, counted from 0. The last step has the final rate, whatever the curve.
+    """The rate of step number `step`, counted from 0. The last step of a falling curve has the final rate.
 
     Source of the cosine: Loshchilov and Hutter 2017.
     """

@@ -54,6 +54,11 @@ class TrainSettings:
         for name in ("learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise UserError(f"train.{name} = {getattr(self, name)} is too small. It must be above 0.")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(
+                    f"train.{name} = {getattr(self, name)} is no share. It must be from 0 to below 1."
+                )
         for name in ("final_learning_rate", "warmup_steps", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise UserError(f"train.{name} = {getattr(self, name)} is negative. It must be 0 or more.")

@@ -32,7 +32,8 @@ def restore(state: State, tensors: Mapping[str, Tensor]) -> None:
         kind, _, rest = name.partition(".")
         if kind == "optimizer":
             index, _, entry = rest.partition(".")
-            whole["state"].setdefault(int(index), {})[entry] = tensor
+            # A copy: the optimizer goes on in place, and the snapshot must stay what it was.
+            whole["state"].setdefault(int(index), {})[entry] = tensor.clone()
     state.optimizer.load_state_dict(whole)
     torch.set_rng_state(tensors[CPU_GENERATOR])
     if torch.cuda.is_available() and CUDA_GENERATOR in tensors:

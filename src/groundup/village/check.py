@@ -4,12 +4,14 @@ import re
 from dataclasses import dataclass
 
 from groundup.village.filter import read
-from groundup.village.grammar import END, Call, Grammar, Say, village
+from groundup.village.grammar import END, Grammar, village
+from groundup.village.nodes import Call, Say
 from groundup.village.slots import Fact
 from groundup.village.world import THREAD_FACTS, Facts, State
 
 SENTENCE = re.compile(r"[^\n]+?(?:[.!?][\"']?(?=\s|$)|(?=\n|$))")
 WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
+ENDED = "The document was complete before this."
 Spot = tuple[int, State]  # a position in the text and a state of the walk there
 
 
@@ -92,8 +94,8 @@ class Search:
         fixed = next(filter(None, map(self.fixed_by, self.failed)), None)
         if fixed:
             return Mistake(at, word, expected, fixed, "fact")
-        if expected == ("",):
-            return Mistake(at, word, (), "The document was complete before this word.", "end")
+        if all(state[0] == END for _, state in self.failed):
+            return Mistake(at, text[at:].split()[0] if text[at:].split() else text[at:], (), ENDED, "end")
         if bare and bare.lower() not in self.known_words:
             return Mistake(at, word, expected, f"The village has no word {bare!r}.", "spelling")
         return Mistake(at, word, expected, "No sentence of the village goes on like this here.", "grammar")
@@ -142,13 +144,14 @@ class Search:
         given = WORD.match(self.text, start)
         if not given or given.group().lower() not in self.known_words:
             return None
-        register = part.registers[-1]
+        register = part.register
         value = getattr(spot[1][2], register)
         while spot in self.before and remembers(self.before[spot][1][2], register, value):
             spot = self.before[spot]
         sentences = list(SENTENCE.finditer(self.text))
         number = next((n for n, one in enumerate(sentences, 1) if one.start() < spot[0] <= one.end()), 1)
         return f'It must be "{said}", because of sentence {number}: {sentences[number - 1].group().strip()}'
+
 
 def agreement(text: str, position: int, piece: str) -> int:
     """How many characters of `piece` stand in the text from `position` on."""
@@ -159,7 +162,7 @@ def agreement(text: str, position: int, piece: str) -> int:
 
 def remembers(facts: Facts, register: str, value: int) -> bool:
     """Whether a world already has the fact, in the register itself or in an open thread."""
-    names = "abc" if register in "abc" else register  # people change their roles
+    names = "abci" if register in "abci" else register  # people change their roles
     kept = [THREAD_FACTS.index(name) for name in names if name in THREAD_FACTS]
     if any(getattr(facts, name) == value for name in names):
         return True

@@ -109,7 +109,7 @@ GOODS = (
 JOBS = tuple(
     Job(*entry.split("/"))
     for entry in (
-        "paint/painted|mend/mended|clean/cleaned|wash/washed|repair/repaired|finish/finished|sell/sold|"
+        "paint/painted|mend/mended|clean/cleaned|wash/washed|repair/repaired|finish/finished|"
         "measure/measured|oil/oiled|move/moved"
     ).split("|")
 )
@@ -149,13 +149,16 @@ WORDS = {
         "bench|wall|cart|gate|stove|tree|pump|hedge|woodpile|steps|boat|fountain|haystack|bush|rock|stable|window|"
         "statue|dovecote|scarecrow"
     ),
-    "smell": _words("hay|bread|smoke|leaves|apples|fish|wood|roses|tar|thyme|mud|soup|cheese|rain|horses|varnish"),
+    "bit": _words("hungry|late|wet|sleepy|cold|dizzy|lost|shy|deaf"),
+    "smell": _words("hay|bread|smoke|leaves|fish|wood|roses|tar|thyme|mud|soup|rain"),
+    "scent": _words("cheese|horses|varnish|cabbage|goats|lavender|paint|the sea|burnt milk"),
     "noise": _words("bell|door|saw|drum|cock|hammer|baby|cart|fiddle|dog|gate|horn|choir|kettle|mill|whistle"),
     "noisy": _words("rang out|creaked|was heard|made a noise|woke everyone|went on and on|started again|stopped"),
     "important": _words("mayor|king|priest|judge|duke|captain|queen|sheriff|bishop|countess|general|pope"),
-    "dealt": _words("had bought|had lost|wanted|had stolen|was selling|had broken|was looking for|had won"),
+    "dealt": _words("had bought|had lost|wanted|had stolen|was selling|had found|was looking for|had won"),
+    "has_dealt": _words("has bought|has lost|wants|has stolen|sells|has found|is looking for|has won"),
     "broke": _words("broke|cracked|split|fell apart|burst|came to pieces"),
-    "repair": _words("glue|wire|resin|thread|nails|wax|string|leather|honey|tin"),
+    "repair": _words("glue|wire|resin|thread|string|leather|tin|clay|tar|moss"),
     "storm": _words("rain|snow|hail|drizzle|thunder|pour|blow|freeze"),
     "helped": _words("pushed|pulled|sang|whistled|watched|helped|complained|laughed|prayed|steered"),
     "home": _words("walked home|went home|strolled home|hurried home|rode home|ran home"),

@@ -47,10 +47,12 @@ class Episode:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of document: how it opens and ends, and how likely it is to go on after so many episodes."""
+    """A kind of document: how it opens, how it goes on, how it ends."""
 
     name: str
     weight: int
     opening: tuple[Beat, ...]
     ending: tuple[Beat, ...]
-    go_on: tuple[tuple[int, int], ...]  # after 0, 1, 2 ... episodes: the weights of going on and of ending
+    course: tuple[
+        tuple[int, int, int], ...
+    ]  # after 0, 1, 2 ... episodes: weights of a new one, an ending, the end

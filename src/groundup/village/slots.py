@@ -1,15 +1,17 @@
-"""What a slot in a pattern says: "{a}" a name that is known, "{a?}" a name that is chosen now, "{walked|ran}" a choice of words.
+"""What a slot in a line says: "{a}" a name that is known, "{a?}" a name chosen now, "{walked|ran}" a word.
 
-    {a} {b} {c}           a person's name;   {a.he} {a.him} {a.his} {a.He} a pronoun where only one person can be meant,
-                          else the name;     {a.own} his or her, always;   {a.trade} "miller"
-    {a?} {b?} {c?}        somebody new;      {a?trade} the same, introduced by the trade;   {a!} one of the two, who is then `a`
-    {x} {h} {an h}        the thing, its look, "an old";     {x?} {x?f} {h?} {an h?} chosen (f: one that breaks)
-    {p} {at p} {At p}     "the mill", "at the mill";         {p?} {at p?} chosen: another place than the present one
-    {s} {t} {d} {u} {w}   a hiding place, a second one, a day, a subject, something to fetch;   {s?} ... chosen
-    {j} the {v}           a job to do, and to what;   {j.past} done
-    {n} {n g} {g} {m.was} a number, "two apples", "apples", "was" or "were";  {n?} {g?} chosen;  {k?} chosen below n, and m = n - k
-    {:list} {~list}       a word of the lexicon: from a list, or from a list that the mood tilts;  {an ~list} with its article
-"""  # fmt: skip
+{a} {b} {c} {r} {i}     a person's name; {a.he} {a.him} {a.his} {a.He}: a pronoun where only one person can be
+                        meant, else the name; {a.own}: his or her, always; {a.trade}: "miller"
+{a?} {b?} {c?} {r?}     somebody new; {a?trade} the same, by trade; {a!} either a or b, who is `a` from here on
+{x} {h} {y} {e}         a thing and its look; {x?} {h?} {an h?} chosen; {x?f} one with the trait f
+{p} {at p} {At p}       "the mill", "at the mill"; {p?} {at p?} chosen: another place than the present one
+{s} {t} {d} {f} {u} {w} hiding places, days, a subject, an errand; {s?} ... chosen
+{j} the {v}             a job to do, and to what; {j.past} done
+{n} {n g} {g}           a number, "two apples", "apples"; {m.was} {m.is} "was" or "were"; {n?} {g?} chosen;
+                        {k?} a number below n, which leaves m = n - k
+{:list} {~list}         a word of the lexicon: from a list, or from one that the mood tilts; {an ~list}
+{>phrase}               a phrase, which is made of slots again (`grammar.py` sees to it)
+"""
 
 import re
 from collections.abc import Callable, Hashable, Iterator
@@ -21,14 +23,16 @@ from groundup.village.table import Table, falling
 from groundup.village.world import Facts, swapped, with_fact
 
 NUMBERS = tuple("no one two three four five six seven eight nine ten eleven twelve".split())
-PERSONS, THINGS, PLACES = "abcr", "x", "pqo"
+PERSONS, THINGS, PLACES = "abcri", "xy", "pqo"
 SLOT = re.compile(r"(?:(\w+) )?(\w)(?:([?!])(\w*))?(?:\.(\w+))?")
-PLACE_OF = {name: place for place, name in enumerate(Facts._fields)}
+FIELD = {name: place for place, name in enumerate(Facts._fields)}
+
 # What may not be chosen again: nobody meets himself, and what is moved is moved to somewhere else.
 TAKEN: dict[str, Callable[[Facts], tuple[int, ...]]] = {
     "b": lambda facts: (facts.a,),
     "c": lambda facts: tuple(sorted((facts.a, facts.b))),
     "r": lambda facts: tuple(sorted((facts.a, facts.b, facts.c))),
+    "x": lambda facts: facts.seen,
     "p": lambda facts: (facts.p,),
     "q": lambda facts: (facts.p,),
     "t": lambda facts: (facts.s,),
@@ -37,9 +41,9 @@ TAKEN: dict[str, Callable[[Facts], tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class Fact:
-    """Words that the world fixes: `render` gives them; `registers` are the facts that they depend on."""
+    """Words that the world fixes: `render` gives them, `register` is the fact that they depend on most."""
 
-    registers: str
+    register: str
     render: Callable[[Facts], str]
 
 
@@ -57,11 +61,20 @@ def article(word: str) -> str:
 
 
 def capital(word: str) -> str:
+    """The word with a capital letter: it begins a sentence."""
     return word[:1].upper() + word[1:]
 
 
-def a_capital(word: str) -> str:
-    return capital(article(word))
+# How a word is said: {an h}, {An :animal}, {At p}. "at" is no shape of the word, but another list of words.
+SHAPES: dict[str, Callable[[str], str]] = {
+    "": str,
+    "at": str,
+    "an": article,
+    "A": capital,
+    "N": capital,
+    "At": capital,
+    "An": lambda word: capital(article(word)),
+}
 
 
 class Slots:
@@ -70,51 +83,40 @@ class Slots:
     def __init__(self, lexicon: Lexicon):
         self.lexicon = lexicon
         self.kept: dict[Hashable, Table] = {}
-        self.names: dict[str, tuple[str, ...]] = {"h": lexicon.looks, "d": lexicon.days, "u": lexicon.topics}
-        self.names |= {"s": lexicon.spots, "t": lexicon.spots, "v": lexicon.objects}
-        self.names |= {"w": lexicon.stuff, "e": lexicon.stuff}
-        self.names |= {person: tuple(one.name for one in lexicon.people) for person in PERSONS}
-        self.names |= {place: tuple(one.name for one in lexicon.places) for place in PLACES}
-        self.names |= {number: NUMBERS for number in "nkm"}
-        self.names |= {
-            "x": tuple(one.name for one in lexicon.things),
+        things = tuple(thing.name for thing in lexicon.things)
+        self.names: dict[str, tuple[str, ...]] = {
+            **dict.fromkeys(PERSONS, tuple(person.name for person in lexicon.people)),
+            **dict.fromkeys(PLACES, tuple(place.name for place in lexicon.places)),
+            **dict.fromkeys(THINGS, things),
+            **dict.fromkeys("he", lexicon.looks),
+            **dict.fromkeys("st", lexicon.spots),
+            **dict.fromkeys("df", lexicon.days),
+            **dict.fromkeys("nkm", NUMBERS),
             "g": tuple(many for _, many in lexicon.goods),
             "j": tuple(job.plain for job in lexicon.jobs),
+            "v": lexicon.objects,
+            "u": lexicon.topics,
+            "w": lexicon.stuff,
         }
-        self.at = tuple(f"{one.at} {one.name}" for one in lexicon.places)
+        self.at = tuple(f"{place.at} {place.name}" for place in lexicon.places)
 
-    def part(self, slot: str, pattern: str) -> Fact | Choice:
-        """The meaning of one slot. `pattern` is the whole line: a pronoun depends on who else is in it."""
+    def part(self, slot: str, line: str) -> Fact | Choice:
+        """The meaning of one slot. `line` is the whole line: a pronoun depends on who else is in it."""
         if "|" in slot:
-            options = [word.partition("*") for word in slot.split("|")][: self.lexicon.alternatives]
-            table = Table([(int(weight or 1), word, None) for word, _, weight in options])
+            table = Table([(1, word, None) for word in slot.split("|")[: self.lexicon.alternatives]])
             return Choice(lambda facts: table)
         form, _, name = slot.rpartition(" ")
-        shape = {"an": article, "An": a_capital, "A": capital}.get(form, str)
-        if name[0] == ":":
-            table = Table([(w, shape(word), None) for w, word in falling(self.lexicon.words[name[1:]])])
-            return Choice(lambda facts: table)
-        if name[0] == "~":
-            return self.tilted(name[1:], shape)
+        if name[0] in ":~":
+            shape = SHAPES[form]
+            return self.tilted(name[1:], shape) if name[0] == "~" else self.listed(name[1:], shape)
         match = SLOT.fullmatch(slot)
-        assert match, f"the slot {slot!r} of {pattern!r} has no meaning"
+        assert match, f"the slot {slot!r} of {line!r} has no meaning"
         form, register, mark, trait, ending = (group or "" for group in match.groups())
         if mark == "!":
             return self.one_of_two(register)
         if mark == "?":
             return self.chosen(register, form, trait)
-        return self.known(register, form, ending, pattern)
-
-    def fixed_words(self) -> Iterator[str]:
-        """Every text that a fact can be said with."""
-        for names in self.names.values():
-            yield from names
-        yield from self.at
-        for person in self.lexicon.people:
-            yield f"{person.trade} {person.name}'s"
-        yield from (one for one, _ in self.lexicon.goods)
-        yield from (job.past for job in self.lexicon.jobs)
-        yield "he him his she her was were a an"
+        return self.known(register, form, ending, line)
 
     def keep(self, key: Hashable, options: Callable[[], list[tuple[int, str, Any]]]) -> Table:
         """The table of that key, made only once."""
@@ -122,23 +124,28 @@ class Slots:
             self.kept[key] = Table(options())
         return self.kept[key]
 
+    def listed(self, name: str, shape: Callable[[str], str]) -> Choice:
+        """A word of a list; nothing depends on it."""
+        table = Table([(weight, shape(word), None) for weight, word in falling(self.lexicon.words[name])])
+        return Choice(lambda facts: table)
+
     def tilted(self, name: str, shape: Callable[[str], str]) -> Choice:
-        """Words that fit the mood are three times as likely as the others."""
-        by_mood = []
-        for mood in (0, 1):
-            groups = enumerate(self.lexicon.moods[name])
-            options = [
-                (w * (3 if group == mood else 1), shape(word), None)
-                for group, ws in groups
-                for w, word in falling(ws)
-            ]
-            by_mood.append(Table(options))
-        return Choice(lambda facts: by_mood[facts.mood])
+        """A word of a list with a warm and a cold half: the half that fits the mood is three times as likely."""
+        halves = self.lexicon.moods[name]
+        tables = [
+            Table(
+                (weight * (3 if half == mood else 1), shape(word), None)
+                for half, words in enumerate(halves)
+                for weight, word in falling(words)
+            )
+            for mood in (0, 1)
+        ]
+        return Choice(lambda facts: tables[facts.mood])
 
     def one_of_two(self, register: str) -> Choice:
         """Either of the two persons, by name; whoever is chosen has the role `register` from here on."""
         names = self.names["a"]
-        first, second = PLACE_OF[register], PLACE_OF["b" if register == "a" else "a"]
+        first, second = FIELD[register], FIELD["b" if register == "a" else "a"]
 
         def table(facts: Facts) -> Table:
             one, two = facts[first], facts[second]
@@ -147,99 +154,94 @@ class Slots:
         return Choice(table, lambda facts, swap: swapped(facts) if swap else facts)
 
     def chosen(self, register: str, form: str, trait: str) -> Choice:
-        """A new fact, said now: what it may be depends on what there is already."""
-        place = PLACE_OF[register]
-        words = self.spoken(register, form, trait)
-
-        def without(taken: Callable[[Facts], tuple[int, ...]]) -> Callable[[Facts], Table]:
-            def options(barred: tuple[int, ...]) -> list[tuple[int, str, Any]]:
-                return [
-                    (w, words[i], i) for w, i in falling(range(len(words))) if i not in barred and words[i]
-                ]
-
-            def table(facts: Facts) -> Table:
-                barred = taken(facts)
-                if len(barred) > 2:  # there would be too many such tables to keep
-                    return Table(options(barred))
-                return self.keep((register, form, trait, barred), lambda: options(barred))
-
-            return table
-
-        if register in THINGS:
-
-            def show(facts: Facts, thing: int) -> Facts:
-                return with_fact(facts, place, thing)._replace(seen=tuple(sorted((*facts.seen, thing))))
-
-            return Choice(without(lambda facts: facts.seen), show)
-        if register in "nk":
-            return self.counted(register, form)
-        taken = TAKEN.get(register, lambda facts: ())
-        return Choice(without(taken), lambda facts, value: with_fact(facts, place, value))
-
-    def counted(self, register: str, form: str) -> Choice:
-        """A number of goods: n from two on, k from one to n - 1, which leaves m."""
+        """A new fact, said now. What it may be depends on what there is already."""
         if register == "n":
-            shape = capital if form == "N" else str
-            table = Table([(1, shape(NUMBERS[n]), n) for n in range(2, self.lexicon.most + 1)])
-            return Choice(lambda facts: table, lambda facts, n: with_fact(facts, PLACE_OF["n"], n))
+            most, shape = self.lexicon.most, SHAPES[form]
+            numbers = Table([(1, shape(NUMBERS[n]), n) for n in range(2, most + 1)])
+            return Choice(lambda facts: numbers, lambda facts, n: with_fact(facts, FIELD["n"], n))
+        if register == "k":
+            return Choice(self.fewer, lambda facts, k: facts._replace(k=k, m=facts.n - k))
+        field, words = FIELD[register], self.spoken(register, form, trait)
+        taken = TAKEN.get(register, lambda facts: ())
 
-        def below(facts: Facts) -> Table:
-            n = facts.n
-            return self.keep(("k", n), lambda: [(1, NUMBERS[k], k) for k in range(1, n)])
+        def table(facts: Facts) -> Table:
+            barred = taken(facts)
 
-        return Choice(below, lambda facts, k: facts._replace(k=k, m=facts.n - k))
+            def options() -> list[tuple[int, str, Any]]:
+                free = [i for i, word in enumerate(words) if word and i not in barred]
+                return [(weight, words[i], i) for weight, i in falling(free)]
+
+            if register in THINGS and len(barred) > 2:  # there would be too many such tables to keep
+                return Table(options())
+            return self.keep((register, form, trait, barred), options)
+
+        def take(facts: Facts, value: int) -> Facts:
+            if register in THINGS:
+                facts = facts._replace(seen=tuple(sorted((*facts.seen, value))))
+            return with_fact(facts, field, value)
+
+        return Choice(table, take)
+
+    def fewer(self, facts: Facts) -> Table:
+        """A number of goods that leaves at least one."""
+        return self.keep(("k", facts.n), lambda: [(1, NUMBERS[k], k) for k in range(1, facts.n)])
 
     def spoken(self, register: str, form: str, trait: str) -> tuple[str, ...]:
-        """How each value of a register is said when it is chosen; an empty word is one that may not be chosen."""
+        """How each value of a register is said when it is chosen; an empty word may not be chosen."""
         if register in PERSONS and trait == "trade":
             return tuple(person.trade for person in self.lexicon.people)
         if register in THINGS:
             return tuple(one.name if set(trait) <= set(one.traits) else "" for one in self.lexicon.things)
         names = self.at if form in ("at", "At") else self.names[register]
-        return tuple({"an": article, "At": capital, "A": capital}.get(form, str)(name) for name in names)
+        return tuple(SHAPES[form](name) for name in names)
 
-    def known(self, register: str, form: str, ending: str, pattern: str) -> Fact:
+    def known(self, register: str, form: str, ending: str, line: str) -> Fact:
         """Words for a fact that has been said before."""
-        place, names = PLACE_OF[register], self.names[register]
+        field, names = FIELD[register], self.names[register]
         if register in PERSONS and ending:
-            return self.pronoun(register, ending, pattern)
+            return self.pronoun(register, ending, line)
+        if form in ("n", "k", "m"):
+            count, goods = FIELD[form], self.lexicon.goods
+            said = [[f"{word} {both[n != 1]}" for both in goods] for n, word in enumerate(NUMBERS)]
+            return Fact(form, lambda facts: said[facts[count]][facts[field]])
         if ending == "past":
             names = tuple(job.past for job in self.lexicon.jobs)
-        elif ending == "was":
-            names = tuple("was" if number == 1 else "were" for number in range(len(NUMBERS)))
+        elif ending in ("was", "is"):
+            plural = {"was": "were", "is": "are"}[ending]
+            names = tuple(ending if number == 1 else plural for number in range(len(NUMBERS)))
         elif form in ("at", "At"):
             names = self.at
-        elif form in ("n", "k", "m"):
-            count, goods = PLACE_OF[form], self.lexicon.goods
-            said = [
-                [f"{word} {goods[i][number != 1]}" for i in range(len(goods))]
-                for number, word in enumerate(NUMBERS)
-            ]
-            return Fact(form + register, lambda facts: said[facts[count]][facts[place]])
-        shape = {"an": article, "At": capital, "A": capital}.get(form)
-        names = tuple(shape(name) for name in names) if shape else names
-        return Fact(register, lambda facts: names[facts[place]])
+        names = tuple(SHAPES[form](name) for name in names)
+        return Fact(register, lambda facts: names[facts[field]])
 
-    def pronoun(self, register: str, ending: str, pattern: str) -> Fact:
-        """A pronoun where nobody else in the line has the same one, else the name; a trade or "own" always."""
-        place, people = PLACE_OF[register], self.lexicon.people
-        others = [
-            PLACE_OF[other] for other in PERSONS if other != register and re.search(rf"{{{other}\W", pattern)
-        ]
+    def pronoun(self, register: str, ending: str, line: str) -> Fact:
+        """A pronoun, or the name where somebody else in the line has the same pronoun; a trade; or "own"."""
+        field, people = FIELD[register], self.lexicon.people
         if ending == "trade":
-            return Fact(register, lambda facts: people[facts[place]].trade)
+            return Fact(register, lambda facts: people[facts[field]].trade)
+        others = [FIELD[one] for one in PERSONS if one != register and re.search(rf"{{{one}\W", line)]
         forms = {"he": ("he", "she"), "him": ("him", "her"), "his": ("his", "her"), "own": ("his", "her")}
-        he, she = forms[ending.lower()]
+        shape = capital if ending[0].isupper() else str
+        he, she = map(shape, forms[ending.lower()])
         pronouns = [she if person.pronoun == "she" else he for person in people]
-        if ending[0].isupper():
-            pronouns = [capital(word) for word in pronouns]
         if ending == "own":
-            return Fact(register, lambda facts: pronouns[facts[place]])
+            return Fact(register, lambda facts: pronouns[facts[field]])
         names = [person.name + ("'s" if ending.lower() == "his" else "") for person in people]
 
         def render(facts: Facts) -> str:
-            who = facts[place]
-            clash = any(facts[o] >= 0 and people[facts[o]].pronoun == people[who].pronoun for o in others)
+            who = facts[field]
+            same = [facts[other] for other in others if facts[other] >= 0]
+            clash = any(people[other].pronoun == people[who].pronoun for other in same)
             return names[who] if clash else pronouns[who]
 
         return Fact(register, render)
+
+    def fixed_words(self) -> Iterator[str]:
+        """Every text that a fact can be said with."""
+        for names in self.names.values():
+            yield from names
+        yield from self.at
+        yield from (f"{person.trade} {person.name}'s" for person in self.lexicon.people)
+        yield from (one for one, _ in self.lexicon.goods)
+        yield from (job.past for job in self.lexicon.jobs)
+        yield "he him his she her was were is are a an"

@@ -7,6 +7,7 @@ class Thread(NamedTuple):
     """Something begun that must be ended: which episode, and the facts that its ending will need."""
 
     episode: int
+    told: int  # how many episodes had been told, this one included
     discussed: int  # 1 after somebody has asked about it
     facts: tuple[int, ...]  # the values of THREAD_FACTS when it was opened
 
@@ -24,14 +25,18 @@ class Facts(NamedTuple):
     b: int = -1  # the other person
     c: int = -1  # a third person
     r: int = -1  # somebody who only passes by
+    i: int = -1  # the person with whom the document began
     x: int = -1  # the thing in focus
     h: int = -1  # what it looks like
+    y: int = -1  # the thing that the whole document is about
+    e: int = -1  # what that one looks like
     p: int = -1  # the place where people are
     q: int = -1  # another place
     o: int = -1  # the place where the document began
     s: int = -1  # a hiding place
     t: int = -1  # a second hiding place
     d: int = -1  # a day
+    f: int = -1  # the day that the whole document is about
     g: int = -1  # a sort of goods that can be counted
     n: int = -1  # how many there were
     k: int = -1  # how many went
@@ -39,14 +44,14 @@ class Facts(NamedTuple):
     j: int = -1  # a job
     v: int = -1  # what the job is done to
     w: int = -1  # the errand: what somebody set out to get
-    e: int = -1  # what somebody was given
+    z: int = -1  # the sort of a notice: lost, found, sale, feast, trick
     u: int = -1  # a subject of talk
 
 
 Todo = tuple[int, ...]
 State = tuple[int, Todo, Facts]  # the node of the grammar, the nodes to return to, and the facts
 
-THREAD_FACTS = ("a", "b", "c", "x", "h", "q", "s", "t", "d", "g", "n", "k", "m", "j", "v", "e", "u")
+THREAD_FACTS = ("a", "b", "c", "x", "h", "q", "s", "t", "d", "g", "n", "k", "m", "j", "v", "u")
 FORGOTTEN = {name: -1 for name in THREAD_FACTS if name not in "ab"}  # a new episode starts without them
 _PLACES = tuple(Facts._fields.index(name) for name in THREAD_FACTS)
 
@@ -63,7 +68,7 @@ def swapped(facts: Facts) -> Facts:
 
 def opened(facts: Facts, episode: int) -> Facts:
     """The facts with a new open thread that remembers the present ones."""
-    thread = Thread(episode, 0, tuple([facts[place] for place in _PLACES]))
+    thread = Thread(episode, facts.told, 0, tuple([facts[place] for place in _PLACES]))
     return facts._replace(threads=(*facts.threads, thread))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from groundup.errors import UserError
 from groundup.system.files import sha256, whole_folder, write_json
-from groundup.weights.folder import Loaded, write_model
+from groundup.weights.folder import Loaded, checkpoints, write_model
 
 TRAINING, STATE, MANIFEST = "training.safetensors", "state.json", "manifest.json"
 
@@ -50,17 +50,14 @@ def save_checkpoint(
     return target
 
 
-def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, oldest first."""
-    return sorted(folder.glob("step-*"))
-
-
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Read a checkpoint after checking every file against its manifest. UserError naming a damaged file."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if not {STATE, TRAINING} <= dict(manifest).keys():
+            raise ValueError(f"{MANIFEST} does not name {STATE} and {TRAINING}")
         damaged = [name for name, digest in manifest.items() if sha256(folder / name) != digest]
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(
             f"The checkpoint {folder} is incomplete ({error}). Delete it to go on from the one before."
         ) from None

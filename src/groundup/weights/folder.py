@@ -11,10 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from groundup.errors import UserError
+from groundup.errors import UserError, did_you_mean
 from groundup.model.config import ModelConfig
 from groundup.model.decoder import Decoder
-from groundup.registry import did_you_mean
 from groundup.system.files import whole_folder, write_json, write_text
 from groundup.text.tokenizer import Tokenizer
 from groundup.zoo import family_for, family_of
@@ -52,6 +51,7 @@ def load(
     with torch.device("meta"):
         model = Decoder(config)
     model = model.to(dtype or torch.float32).to_empty(device=device or "cpu")
+    model.tie()
     family.table.pull(model, read_tensors(folder), tied=config.tie_embeddings)
     tokenizer = Tokenizer.from_folder(folder)
     if tokenizer.vocab_size > config.vocab_size:
@@ -104,9 +104,9 @@ def model_folder(where: Path | str) -> Path:
         return folder
     if (folder / "model" / "config.json").is_file():
         return folder / "model"
-    checkpoints = sorted((folder / "checkpoints").glob("step-*"))
-    if checkpoints:
-        return checkpoints[-1]
+    kept = checkpoints(folder / "checkpoints")
+    if kept:
+        return kept[-1]
     if not folder.exists():
         others = (p.name for p in folder.parent.iterdir() if p.is_dir()) if folder.parent.is_dir() else ()
         raise UserError(
@@ -118,6 +118,11 @@ def model_folder(where: Path | str) -> Path:
         "that has "
         f"saved something."
     )
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, oldest first."""
+    return sorted(folder.glob("step-*"), key=lambda path: (len(path.name), path.name))
 
 
 def read_tensors(folder: Path) -> Mapping[str, Tensor]:

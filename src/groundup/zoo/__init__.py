@@ -35,8 +35,13 @@ def lost_fields(family: Family, config: ModelConfig) -> list[str]:
 
     Dropout does not count: it belongs to the training, and not every family's config.json has a place for it.
     """
-    back, wanted = resolved(family.read(family.write(config))), resolved(config)
     names = [f.name for f in dataclasses.fields(config) if f.name != "dropout"]
+    try:
+        back, wanted = resolved(family.read(family.write(config))), resolved(config)
+    except UserError:  # The sizes do not even fit together without a field that this family lacks, such as d_head.
+        usual = {f.name: f.default for f in dataclasses.fields(config) if f.default is not dataclasses.MISSING}
+        usual |= family.defaults
+        return [name for name in names if name in usual and getattr(config, name) != usual[name]]
     return [name for name in names if getattr(back, name) != getattr(wanted, name)]
 
 

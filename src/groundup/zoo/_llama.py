@@ -63,7 +63,7 @@ def write(config: ModelConfig) -> dict[str, Any]:
         "num_key_value_heads": config.kv_heads,
         "head_dim": config.head_width,
         "intermediate_size": config.hidden_width,
-        "hidden_act": config.activation,
+        "hidden_act": {"gelu_tanh": "gelu_pytorch_tanh"}.get(config.activation, config.activation),
         "rope_theta": config.rope_base,
         "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_base},
         "attention_bias": config.qkv_bias,

@@ -63,14 +63,15 @@ class NameTable:
                     f"The weights lack {their_name!r}. The file is incomplete or of another family."
                 )
             whole = tensors[found.pop(their_name)]
-            whole = whole.t() if transposed else whole
             parts = [ours[name] for name in names]
             wanted = (sum(len(part) for part in parts), *parts[0].shape[1:])
-            if tuple(whole.shape) != wanted:
+            theirs = wanted[::-1] if transposed else wanted
+            if tuple(whole.shape) != theirs:
                 raise UserError(
-                    f"{their_name!r} has shape {tuple(whole.shape)}, but config.json asks for {wanted}. "
+                    f"{their_name!r} has shape {tuple(whole.shape)}, but config.json asks for {theirs}. "
                     f"The weights and config.json belong to different models."
                 )
+            whole = whole.t() if transposed else whole
             if tied and names == (UNEMBEDDING,):
                 self._check_tied(ours[EMBEDDING], whole, their_name)
                 continue

@@ -12,11 +12,11 @@ LENDING = beat(
 )
 RETURNING = beat(
     "On {d} {b} brought the {x} back, {~state}, with {>gift}.",
-    "{d} came, and so did the {x}, {~state} and full of {:stuff}.",
+    "On {d} the {x} came back, {~state} and full of {:stuff}.",
     '"Here is your {x}," said {b} on {d}{>doing}.',
     "On {d} {a} had the {x} back, {~state}{>doing}.",
-    "{d} came, but {b} had {sold|lost|forgotten|eaten|painted} the {x} {>while}.".replace("|eaten", "|hidden"),
-    "On {d} {a} {~smiled}: the {x} was back, {~state}.",
+    "{d} came, but {b} had {sold|lost|forgotten|hidden|painted} the {x} {>while}.",
+    "{a} {~smiled} on {d}: {r?} had brought the {x}, {~state}.",
     "{b} did not return the {x} on {d}, but sent {>gift} and {>gift}.",
 )
 ASKING = beat(

@@ -12,7 +12,7 @@ SHARING = beat(
     "{:later} {an :animal} ate {k?} of {a}'s {g}, so {m} {m.was} left.",
     "{a} gave {c?} {k?} of the {g} for {>price} and kept {m}.",
     "{a} made {an ~day} {:dish} with {:stuff} and {k?} of the {g}. {c?} ate the other {m}.",
-    "{a} counted the {g}: {k?} for {c?}, {m} for {b}.",
+    "{a} gave {c?} {k?} of the {g}, {r?} {m}, and {b} {>gift}.",
     "{c?} bought {k?} of the {g}{>doing}. The other {m} went to {r?}.",
 )
 TRADING = beat(
@@ -22,8 +22,8 @@ TRADING = beat(
 )
 AFTER_TRADE = beat(
     "{b} showed {c?} the {x}{>doing}, and {a} ate {k?} of the {n} {g}.",
-    "{b} lent {c?} the {x}. {a} gave {r?} {k?} of the {g} and kept {m}.",
-    "{a} wanted the {x} back and paid {b} with {>gift} and the {n} {g}.",
+    "{b} lent {c?} the {x}; {k?} of the {g} went to {r?}, {m} to {r?}.",
+    "{:later} {a} paid {>gift} and the {n} {g} to have the {x} back.",
 )
 EPISODES = (
     Episode("sharing", ("tale",), (HAVING,), (SHARING,)),

@@ -24,17 +24,17 @@ HIDING = beat(
 AFTER_HIDING = beat(
     Line("{Only|Nobody but} {an :animal} {>there} saw it.", 2),
     Line("{Only|Nobody but} {r?} saw it{>doing}.", 2),
-    Line("But {b} {~way} moved it: now it lay {t?}.", 3),
+    Line("But {b} {~way} put it {t?}{>doing}.", 3),
     Line("{b}, {:doing} {:objects}, moved it and put it {t?}.", 2),
-    Line("{an :animal} {moved|pushed|dragged} it away, and now it lay {t?}.".replace("{an", "{An"), 1),
+    Line("{An :animal} {moved|pushed|dragged} it away, and now it lay {t?}."),
 )
 FINDING = beat(
     Line("{:later} {a} found the {x} {s}, {~state}{>doing}.", when=in_place),
     Line('"My {x}?" said {a}{>doing}. It was {s}, {~state}.', when=in_place),
     Line("{:later} {a} gave {c?} the {x}, {~state}, from its place {s}.", when=in_place),
-    Line("{a} looked {s} and found only {an :animal}. The {x} was {t}.", when=moved),
-    Line('"Not {s}!" {a} told {c?}{>doing}. The {x} was {t}.', when=moved),
-    Line("{:later} {a} searched {s}, but the {x} was {t}, {~state}.", when=moved),
+    Line("{a} found {an ~kind} {:animal} {s}: the {x} was {t}.", when=moved),
+    Line('"Not {s}!" said {c?}{>doing}. "Look {t}!"', when=moved),
+    Line("{:later} {a} looked {s} and {c?} {t}: there was the {x}.", when=moved),
     Line("{c?} found the {x} {t}{>doing}.", when=moved),
     Line("{c?} found the {x} {s}{>doing}.", when=in_place),
 )
@@ -53,7 +53,7 @@ RECOVERING = beat(
     "{c?}, {an ~kind} {c.trade}, came from {q} with the {x}, {~state}.",
     "{:later} {b} found the {x} {s?}, {~state}{>doing}.",
     '"Your {x}?" asked {c?}{>doing}. It had been {s?}.',
-    "{:later} {an :animal} led them to {q}: there was the {x}, {s?}.",
+    "{:later} {an ~kind} {:animal} found it {at q}, {s?}.",
     "{c?} had the {x}{>doing}, and {a} paid {>price} for it.",
 )
 EPISODES = (

@@ -15,7 +15,7 @@ BEAST = beat(
     "{:later} {:number} {:animals} came by with {r?}{>doing}.",
 )
 SENSES = beat(
-    "It smelled of {:smell} and {:smell}, and a {:noise} {:noisy} {>there}.",
+    "It smelled of {:smell} and {:scent}, and a {:noise} {:noisy} {>there}.",
     "A {:noise} {:noisy}, and {r?} came by with {>gift}.",
     "{r?}, {r?} and {:number} {:animals} {:beast_did} {>there}.",
 )

@@ -9,11 +9,11 @@ BREAKING = beat(
     "{a!}'s {h?} {x?f} {:broke} {>while}.",
 )
 MENDING = beat(
-    "{b} mended the {x} with {:repair} and {:repair}{>doing}.",
+    "{b} mended the {x} with {:repair} and {:stuff}{>doing}.",
     "{:later} {c?}, {an ~kind} {c.trade}, mended the {x} with {:repair} for {>price}.",
-    "{:later} {a} had the {x} back, {~state} and full of {:repair}.",
-    "The {x} stayed broken, but {b} gave {a} {>gift}.",
-    '"{:repair} will help," said {c?}{>doing}, and mended the {x}.'.replace("{:repair} will", "{A :repair} will"),
+    "{:later} {a} had the {x} back, {~state} and full of {:repair} and {:stuff}.",
+    "The {x} stayed broken, but {b} gave {a} {>gift} and {>gift}.",
+    '"{A :repair} will help," said {c?}{>doing}, and mended the {x}.',
 )
 PROMISING = beat(
     "{a!} promised {b} to {j?} {c?}'s {v?} before {d?}.",
@@ -23,8 +23,8 @@ PROMISING = beat(
 )
 KEEPING = beat(
     "On {d} {a} {j.past} the {v} with {:repair}{>doing}.",
-    "On {d} {c} saw the {v}, {j.past} with {:repair} and {:repair}.",
-    "On {d} {c} waited {>there}, but {a} had forgotten the {v}.",
+    "{c} {~smiled} on {d}: it was {j.past} with {:repair} and {:stuff}.",
+    "On {d} {c} waited {>there}{>doing}, but in vain.",
     '"My {v}!" said {c} on {d}{>doing}. "{:reply}," said {a} {~way}.',
     "{d} came. {a} {j.past} the {v} {>while}.",
 )
@@ -43,7 +43,7 @@ PEACE = beat(
 CARRYING = beat(
     "{a!} {carried|dragged|rolled|brought} {an h?} {x?h} to {q?} for {c?}, while {b} {:helped}.",
     "{:later} {a!} and {c?} carried {an h?} {x?h} to {q?}{>coming}.",
-    "{:later} {an h?} {x?h} fell from {c?}'s {:landmark} {>while}.".replace("{:landmark}", "cart"),
+    "{:later} {an h?} {x?h} fell from {c?}'s cart {>while}.",
     "{c?} bought {an h?} {x?h} from {a!} for {>price}.",
 )
 EPISODES = (

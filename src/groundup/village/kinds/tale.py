@@ -4,20 +4,20 @@ from groundup.village.patterns import Kind, Line, beat
 from groundup.village.world import Facts
 
 
-def remember_place(facts: Facts) -> Facts:
-    """The tale began here: its ending may come back to this place."""
-    return facts._replace(o=facts.p)
+def begin(facts: Facts) -> Facts:
+    """The ending will come back to this person and this place."""
+    return facts._replace(i=facts.a, o=facts.p)
 
 
 OPENING = beat(
-    Line("On {an ~day} {:daytime} {a?}, the {a.trade}, {:went} to {p?} to {:get} {w?}.", 4, then=remember_place),
-    Line("{a?}, the {a.trade}, needed {w?} and {:went} to {p?} in {an :hue} {:garment}.", 3, then=remember_place),
-    Line("It was {an ~day} {:daytime}, and {a?} {:went} to {p?} to {:get} {w?}.", 3, then=remember_place),
-    Line("Near {p?} lived {an ~kind} {a?trade} called {a}, who {:liked} {w?} and {:objects}.", 3, then=remember_place),
-    Line('"{Where|How|When} shall I {:get} {w?}?" {a?} asked {c?}, and {:went} to {p?}.', 2, then=remember_place),
-    Line("{a?}, {an ~kind} {a.trade}, {:went} to {p?} to {:get} {w?}{>doing}.", 3, then=remember_place),
-    Line("{c?} sent {a?}, {an ~kind} {a.trade}, to {p?} to {:get} {w?}.", 3, then=remember_place),
-    Line("{c?} had no {w?}, so {a?} {:went} to {p?}{>coming}.", 2, then=remember_place),
+    Line("On {an ~day} {:daytime} {a?}, the {a.trade}, {:went} to {p?} to {:get} {w?}.", 4, then=begin),
+    Line("{a?}, the {a.trade}, needed {w?} and {:went} to {p?} in {an :hue} {:garment}.", 3, then=begin),
+    Line("It was {an ~day} {:daytime}, and {a?} {:went} to {p?} to {:get} {w?}.", 3, then=begin),
+    Line("Near {p?} lived {an ~kind} {a?trade} called {a}, who {:liked} {w?} and {:objects}.", 3, then=begin),
+    Line('"{Where|How|When} shall I {:get} {w?}?" {a?} asked {c?}, and {:went} to {p?}.', 2, then=begin),
+    Line("{a?}, {an ~kind} {a.trade}, {:went} to {p?} to {:get} {w?}{>doing}.", 3, then=begin),
+    Line("{c?} sent {a?}, {an ~kind} {a.trade}, to {p?} to {:get} {w?}.", 3, then=begin),
+    Line("{c?} had no {w?}, so {a?} {:went} to {p?}{>coming}.", 2, then=begin),
     glue="",
 )
 MEETING = beat(
@@ -31,19 +31,19 @@ MEETING = beat(
     "{b?} came along{>coming}.",
 )
 ENDING = beat(
-    "{:evening} {a} and {b} {:home}, {~feel} and {~feel}, but without {w}.",
+    "{:evening} {a} and {b} {:home}, {~feel}, but without {w}{>doing}.",
     "{:evening} {a} {remembered|forgot|dreamed of|spoke of} the {w}{>doing}.",
     '"And the {w}?" asked {b}{>doing}. {a} {~smiled} and {:home}{>coming}.',
     "{:evening} {b} gave {a} {an :vessel} of {w} and {:home}{>coming}.",
     "{:evening} {a} {:home} with {an :vessel} of {w}, {~feel} as {an :animal}.",
-    "{:evening} {b} found {w} {>there} and sent {c?} to {a} with it.",
-    "{:evening} {a} went back to {o} for the {w}{>doing}.",
-    "But the {w} was {:gone}, and {a} {:home}{>coming}.".replace("was {:gone}", "stayed {at o}"),
+    "{:evening} {c?} brought {a} {w} and {>gift} from {b}.",
+    "{:evening} {a} found the {w} {at o}{>doing}.",
+    "But the {w} stayed {at o}, and {a} {:home}{>coming}.",
 )
 KIND = Kind(
     name="tale",
     weight=2,
     opening=(OPENING, MEETING),
     ending=(ENDING,),
-    go_on=((1, 0), (1, 10), (1, 100), (1, 200), (1, 300), (1, 400), (0, 1)),
+    course=((10, 1, 0), (10, 40, 20), (5, 100, 400), (3, 200, 400), (2, 400, 900), (1, 400, 900), (0, 1, 1)),
 )

@@ -1,0 +1,208 @@
+"""Every family against transformers: logits, gradients, files in both directions, the cache, and old files."""
+
+import copy
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch.testing import assert_close
+from transformers import AutoModelForCausalLM
+
+from groundup.errors import UserError
+from groundup.model.cache import KVCache
+from groundup.model.config import ModelConfig
+from groundup.model.decoder import Decoder
+from groundup.weights.folder import load, save
+from groundup.zoo import FAMILIES, family_for, family_of, lost_fields, resolved
+
+WEIGHTS = "model.safetensors"
+
+
+def read_config(folder: Path) -> dict:
+    return json.loads((folder / "config.json").read_text("utf-8"))
+
+
+def changed_copy(folder: Path, to: Path, *, tensors=None, config=None) -> Path:
+    """The folder again, with other tensors or another config.json."""
+    shutil.copytree(folder, to)
+    if tensors is not None:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, to / WEIGHTS)
+    if config is not None:
+        (to / "config.json").write_text(json.dumps(config), "utf-8")
+    return to
+
+
+def test_the_file_name_is_the_family_name(family):
+    assert FAMILIES.get(family.name) is family
+    assert family_of({"model_type": family.model_type}) is family
+
+
+def test_logits_equal_those_of_transformers(case):
+    with torch.no_grad():
+        ours, theirs = load(case.folder).model(case.ids), case.theirs(case.ids).logits
+    assert theirs.std() > 0.05
+    assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+def test_gradients_of_every_parameter_equal_those_of_transformers(case):
+    loaded, theirs = load(case.folder), copy.deepcopy(case.theirs)
+    targets = case.ids.roll(1, dims=1).flatten()
+    F.cross_entropy(loaded.model(case.ids).flatten(0, 1), targets).backward()
+    F.cross_entropy(theirs(case.ids).logits.flatten(0, 1), targets).backward()
+    expected = {name: p.grad for name, p in theirs.named_parameters()}
+    with torch.no_grad():
+        for parameter in loaded.model.parameters():
+            parameter.copy_(parameter.grad)
+    found = case.family.table.push(loaded.model, tied=loaded.config.tie_embeddings)
+    assert found.keys() == expected.keys()
+    for name, gradient in found.items():
+        error = (gradient - expected[name]).norm() / expected[name].norm()
+        # The gradient of a key's bias is 0 in theory: softmax does not see what all scores share.
+        tiny = expected[name].norm() < 1e-6
+        assert error < 1e-4 or tiny, f"{name}: relative error {error:.2g}"
+
+
+def test_transformers_opens_what_we_save_with_the_same_logits(case, tmp_path):
+    save(tmp_path / "ours", load(case.folder))
+    again, told = AutoModelForCausalLM.from_pretrained(tmp_path / "ours", output_loading_info=True)
+    assert type(again).__name__ == case.family.architecture
+    assert not {name: list(keys) for name, keys in told.items() if keys}
+    with torch.no_grad():
+        assert_close(again.eval()(case.ids).logits, case.theirs(case.ids).logits, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bf16"])
+def test_a_foreign_folder_loaded_and_saved_again_holds_bit_identical_tensors(case, dtype, tmp_path):
+    theirs = {name: tensor.to(dtype) for name, tensor in load_file(case.folder / WEIGHTS).items()}
+    folder = changed_copy(case.folder, tmp_path / "theirs", tensors=theirs)
+    save(tmp_path / "ours", load(folder, dtype=dtype))
+    ours = load_file(tmp_path / "ours" / WEIGHTS)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert tensor.dtype == dtype
+        assert torch.equal(tensor, theirs[name]), name
+    assert read_config(tmp_path / "ours")["dtype"] == str(dtype).removeprefix("torch.")
+
+
+def test_reading_piece_by_piece_with_a_cache_gives_the_same_logits(case):
+    model = load(case.folder).model
+    cache = KVCache(model.config, len(case.ids), case.ids.shape[1], dtype=torch.float32)
+    with torch.no_grad():
+        pieces = [model(piece, cache=cache) for piece in case.ids.split([7, 5, 4, 1, 1, 1, 3, 1, 1], dim=1)]
+        assert_close(torch.cat(pieces, dim=1), model(case.ids), atol=1e-5, rtol=0)
+
+
+def test_far_positions_are_turned_as_in_transformers(family, tmp_path):
+    """An angle is position times frequency, so a last-bit difference in a frequency grows with the position."""
+    fields = {"vocab_size": 270, "context_length": 4096, "d_model": 8, "n_layers": 1, "n_heads": 1, "d_ff": 8}
+    config = ModelConfig(**{**family.defaults, **fields})
+    theirs = AutoModelForCausalLM.from_config(config_of(family, config)).eval()
+    with torch.no_grad():
+        for name, parameter in theirs.named_parameters():
+            parameter += 0.5 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(len(name)))
+    model = Decoder(config)
+    family.table.pull(model, theirs.state_dict(), tied=config.tie_embeddings)
+    places = torch.tensor([0, 1, 700, 701, 2047, 3001, 4094, 4095])
+    ids = torch.arange(8)[None]
+    with torch.no_grad():
+        ours = model(ids, positions=places)
+        assert_close(ours, theirs(ids, position_ids=places[None]).logits, atol=1e-5, rtol=0)
+        assert (ours - model(ids)).abs().max() > 1e-3
+
+
+def config_of(family, config):
+    """The config object of transformers that our config.json describes."""
+    from transformers import AutoConfig
+
+    return AutoConfig.for_model(**{**family.write(config), "model_type": family.model_type})
+
+
+def test_config_json_says_the_whole_configuration(case):
+    config = case.family.read(read_config(case.folder))
+    assert resolved(case.family.read(case.family.write(config))) == resolved(config)
+    assert lost_fields(case.family, config) == []
+    assert family_for(config) is case.family or not lost_fields(family_for(config), config)
+
+
+def test_published_sizes_have_as_many_parameters_as_in_transformers(family):
+    assert family.sizes
+    for name, fields in family.sizes.items():
+        config = ModelConfig(**{**family.defaults, **fields})
+        assert family_for(config) is family
+        with torch.device("meta"):
+            ours, theirs = Decoder(config), AutoModelForCausalLM.from_config(config_of(family, config))
+        assert ours.n_parameters() == sum(p.numel() for p in theirs.parameters()), name
+
+
+def test_an_old_file_without_prefix_and_with_leftover_buffers_opens(case, leftover, tmp_path):
+    prefix = case.family.table.prefix
+    old = {name.removeprefix(prefix): tensor for name, tensor in load_file(case.folder / WEIGHTS).items()}
+    old |= {name: torch.zeros(3) for name in leftover}
+    folder = changed_copy(case.folder, tmp_path / "old", tensors=old)
+    assert_same_weights(load(folder).model, load(case.folder).model)
+
+
+def test_a_config_json_of_transformers_4_reads_alike(case):
+    old = new = read_config(case.folder)
+    old = {name: value for name, value in new.items() if name not in ("dtype", "rope_parameters")}
+    old["torch_dtype"] = new["dtype"]
+    if "rope_parameters" in new:
+        old |= {"rope_theta": new["rope_parameters"]["rope_theta"], "rope_scaling": None}
+    assert case.family.read(old) == case.family.read(new)
+
+
+def test_a_second_copy_of_tied_embeddings_is_welcome_only_if_it_is_equal(case, tmp_path):
+    tensors = load_file(case.folder / WEIGHTS)
+    config = case.family.read(read_config(case.folder))
+    name = case.family.table.push(load(case.folder).model, tied=True).keys().__iter__().__next__()
+    if not config.tie_embeddings:
+        assert "lm_head.weight" in tensors
+        return
+    assert "lm_head.weight" not in tensors
+    both = tensors | {"lm_head.weight": tensors[name].clone()}
+    assert_same_weights(
+        load(changed_copy(case.folder, tmp_path / "equal", tensors=both)).model, load(case.folder).model
+    )
+    both["lm_head.weight"] += 1
+    with pytest.raises(UserError, match="'lm_head.weight' differs from the embedding"):
+        load(changed_copy(case.folder, tmp_path / "other", tensors=both))
+
+
+def test_missing_and_additional_tensors_and_wrong_shapes_are_refused_in_one_line(case, tmp_path):
+    tensors = load_file(case.folder / WEIGHTS)
+    model = load(case.folder).model
+    for name in tensors:
+        without = {other: tensor for other, tensor in tensors.items() if other != name}
+        with pytest.raises(UserError, match=f"lack '{name}'"):
+            case.family.table.pull(model, without, tied=model.config.tie_embeddings)
+        wider = tensors | {name: torch.zeros(*tensors[name].shape[:-1], tensors[name].shape[-1] + 1)}
+        with pytest.raises(UserError, match=f"'{name}' has shape") as caught:
+            case.family.table.pull(model, wider, tied=model.config.tie_embeddings)
+        assert str(tuple(tensors[name].shape)) in str(caught.value)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="hold 1 tensors that this family does not have: extra.weight"):
+        load(changed_copy(case.folder, tmp_path / "extra", tensors=tensors | {"extra.weight": torch.zeros(1)}))
+
+
+def test_a_model_keeps_its_configuration_through_our_own_files(family, tmp_path):
+    config = ModelConfig(
+        **{
+            **family.defaults,
+            **{"vocab_size": 270, "context_length": 12, "d_model": 12, "n_layers": 1, "n_heads": 2},
+        }
+    )
+    for activation in ("gelu", "gelu_tanh", "silu"):
+        changed = replace(config, activation=activation)
+        assert family_for(changed) is family
+        assert lost_fields(family, changed) == []
+        assert config_of(family, changed)  # transformers knows the name
+
+
+def assert_same_weights(ours: Decoder, others: Decoder) -> None:
+    for (name, mine), other in zip(ours.state_dict().items(), others.state_dict().values(), strict=True):
+        assert torch.equal(mine, other), name
