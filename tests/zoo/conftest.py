@@ -31,7 +31,9 @@ GPT2 = {"vocab_size": VOCAB_SIZE, "n_positions": 24, "n_embd": 32, "n_layer": 2,
 class Examples:
     """What the conformance test needs to know of a family: shapes, and what old files of it hold besides."""
 
-    shapes: dict[str, dict[str, Any]]  # fields of its config class in transformers, by what is special in them
+    shapes: dict[
+        str, dict[str, Any]
+    ]  # fields of its config class in transformers, by what is special in them
     leftover: tuple[str, ...]  # buffers that old files hold, and that mean nothing
 
 
@@ -91,7 +93,11 @@ class Case:
     ids: Tensor  # (B, T) a text as long as the context
 
 
-CASES = [(name, shape) for name in FAMILIES.names() for shape in (EXAMPLES[name].shapes if name in EXAMPLES else [""])]
+CASES = [
+    (name, shape)
+    for name in FAMILIES.names()
+    for shape in (EXAMPLES[name].shapes if name in EXAMPLES else [""])
+]
 
 
 @pytest.fixture(scope="session", params=CASES, ids=[f"{name}: {shape}" for name, shape in CASES])
@@ -99,12 +105,16 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """Every shape of every family."""
     name, shape = request.param
     family = FAMILIES.get(name)
-    config = AutoConfig.for_model(family.model_type, **examples(family).shapes[shape], bos_token_id=0, eos_token_id=0)
+    config = AutoConfig.for_model(
+        family.model_type, **examples(family).shapes[shape], bos_token_id=0, eos_token_id=0
+    )
     with torch.random.fork_rng():
         torch.manual_seed(1)
         theirs = AutoModelForCausalLM.from_config(config).eval()
         with torch.no_grad():
-            for parameter in theirs.parameters():  # norms and biases too: left at 1 and 0 they would hide mistakes
+            for (
+                parameter
+            ) in theirs.parameters():  # norms and biases too: left at 1 and 0 they would hide mistakes
                 parameter += 0.05 * torch.randn_like(parameter)
         ids = torch.randint(VOCAB_SIZE, (2, 24))
     folder = tmp_path_factory.mktemp("theirs")

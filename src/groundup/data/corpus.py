@@ -130,8 +130,8 @@ def _texts(file: Path, records: Iterator[Record], report: Report) -> Iterator[st
             yield text
     if unreadable > ALLOWED_SHARE * total:
         raise UserError(
-            f"{unreadable} of {total} records in {file} are no text ({unreadable / total:.0%}, at most 1 % may "
-            f"be). The first is {first_problem}. Mend or remove them."
+            f"{unreadable} of {total} records in {file} are no text: {unreadable / total:.0%}, but at most "
+            f"1 % may be. The first is {first_problem}. Mend or remove them."
         )
 
 

@@ -64,22 +64,36 @@ def in_validation(text: str, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def cut_near(text: str, position: int) -> int:
-    """A border near `position`: after an empty line, else after a line, else after a space, else the end.
+def cut_near(text: str, position: int, *, first: bool = True, last: bool = True) -> int | None:
+    """The border nearest to `position`: after a paragraph, else a line, else a word; None if there is none.
 
-    A paragraph may be 2,000 characters away, a line 1,000; a word is never cut.
+    A paragraph may end 2,000 characters away, a line 1,000; a word is never cut. The text's own start and end
+    count as well, but not the start of the `first` document nor the end of the `last`, where nothing would be
+    left for one of the parts.
     """
-    for border, reach in ((r"\n\s*\n", 2000), (r"\n", 1000), (r"\s", len(text))):
-        first, last = max(0, position - reach), min(len(text), position + reach)
-        ends = (found.end() for found in re.compile(border).finditer(text, first, last))
-        inside = [end for end in ends if 0 < end < len(text)]
-        if inside:
-            return min(inside, key=lambda end: (abs(end - position), end))
-    return len(text)
+    begin, end = len(text) - len(text.lstrip()), len(text.rstrip())  # white space alone is no part
+    own = [place for place, excluded in ((0, first), (len(text), last)) if not excluded]
+    for border, reach in (("\n\\s*\n", 2000), ("\n", 1000), ("\\s", len(text))):
+        around = re.compile(border).finditer(text, max(0, position - reach), position + reach)
+        inside = [found.end() for found in around if begin < found.end() < end]
+        near = [place for place in inside + own if abs(place - position) <= reach]
+        if near:
+            return min(near, key=lambda place: (abs(place - position), place))
+    return None
 
 
 def _by_hash(documents: Documents, share: float, wanted: bool) -> Iterator[str]:
-    return (text for text in documents() if in_validation(text, share) is wanted)
+    given = 0
+    for text in documents():
+        if in_validation(text, share) is wanted:
+            given += 1
+            yield text
+    if not given:
+        part = "validation" if wanted else "training"
+        raise UserError(
+            f"The split by hash leaves no document for {part}: there are too few for a share of {share}. "
+            'Split by "position", or change the share.'
+        )
 
 
 def _place(documents: Documents, share: float) -> tuple[int, int]:
@@ -89,9 +103,14 @@ def _place(documents: Documents, share: float) -> tuple[int, int]:
     for which, length in enumerate(lengths):
         if left < length:
             text = next(itertools.islice(documents(), which, None))
-            return which, cut_near(text, left)
+            where = cut_near(text, left, first=which == 0, last=which == len(lengths) - 1)
+            if where is not None:
+                return which, where
+            break
         left -= length
-    return len(lengths), 0
+    raise UserError(
+        "The text is too short to be split: there is no border between words near the place. Give more text."
+    )
 
 
 def _before(documents: Documents, which: int, where: int) -> Iterator[str]:

@@ -42,18 +42,15 @@ class ModelConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (
-            "vocab_size",
-            "context_length",
-            "d_model",
-            "n_layers",
-            "n_heads",
-            "kv_heads",
-            "head_width",
-            "hidden_width",
-        ):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name}={getattr(self, name)} is too small. It must be at least 1.")
+        sizes = ("vocab_size", "context_length", "d_model", "n_layers", "n_heads")
+        for name in (*sizes, "n_kv_heads", "d_head", "d_ff"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name}={value} is too small. It must be at least 1.")
+        for name in ("rope_base", "attention_scale", "norm_eps"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UserError(f"{name}={value} is too small. It must be above 0.")
         if self.d_head is None and self.d_model % self.n_heads:
             raise UserError(
                 f"d_model={self.d_model} is not a multiple of n_heads={self.n_heads}. Change one, or set "

@@ -121,7 +121,10 @@ def _score(score: Score, names: Sequence[str]) -> str:
     )
     task = escape(shortened(score.task)) + element("span", escape(shortened(score.metric)))
     n = "not given" if score.n is None else f"{score.n:,}"
-    cells = [task, *map(escape, (plain(score.value), interval, n, chance, shortened(protocol)))]
+    value = plain(score.value) + (
+        "" if score.before is None else f" (before training: {plain(score.before)})"
+    )
+    cells = [task, *map(escape, (value, interval, n, chance, shortened(protocol)))]
     return element(
         "tr",
         "".join(

@@ -89,6 +89,7 @@ class Score:
     protocol: str
     version: str
     chance: float | None
+    before: float | None = None  # the same before training, where it was measured
 
 
 @dataclass(frozen=True)
@@ -273,17 +274,19 @@ def _sample(record: Record) -> Sample:
 
 
 def _read_scores(path: Path, skipped: list[str]) -> list[Score]:
-    """evaluation.json: a list of records; what cannot be understood is counted into `skipped`."""
+    """evaluation.json: a list of records, of which the newest step counts; what cannot be understood is counted into `skipped`."""
     try:
         records = json.loads(_text(path) or "[]")
-        scores = [_score(record) for record in records]
+        last = max((record.get("step", 0) for record in records), default=0)
+        before = {(r["task"], r["metric"]): number(r, "value") for r in records if r.get("step", 0) < last}
+        scores = [_score(record, before) for record in records if record.get("step", 0) == last]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         skipped.append(path.name)
         return []
     return scores
 
 
-def _score(record: Record) -> Score:
+def _score(record: Record, before: dict[tuple[str, str], float | None]) -> Score:
     """A record of evaluation.json."""
     return Score(
         task=str(record["task"]),
@@ -294,4 +297,5 @@ def _score(record: Record) -> Score:
         protocol=str(record.get("protocol") or ""),
         version="" if record.get("version") is None else str(record["version"]),
         chance=number(record, "chance"),
+        before=before.get((record["task"], record["metric"])),
     )

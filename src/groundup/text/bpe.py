@@ -201,7 +201,7 @@ def train_bpe(texts: Iterable[str], vocab_size: int, *, progress: Progress | Non
     if vocab_size < alphabet_size:
         raise UserError(
             f"A vocabulary of {vocab_size} is too small: the {len(ALPHABET)} bytes and {len(SPECIAL_TOKENS)} "
-            f"special tokens alone are {alphabet_size}. Choose {alphabet_size} or more; 1024 to 50000 is usual."
+            f"special tokens alone are {alphabet_size}. Choose {alphabet_size} or more, as 4096."
         )
     merges = learn_merges(count_pieces(texts), vocab_size - alphabet_size, progress=progress)
     return Tokenizer.from_merges(merges)

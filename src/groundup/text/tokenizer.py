@@ -134,7 +134,7 @@ class Tokenizer:
         return [found.ids for found in self.library.encode_batch_fast(clean, add_special_tokens=False)]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of the ids. Ids without a token (padded vocabulary) are skipped; half characters are "�"."""
+        """The text of the ids. Ids without a token (padding) are skipped; half a character shows as "�"."""
         if self.is_byte_level:
             return self.decode_bytes(ids).decode("utf-8", errors="replace")
         return self.library.decode(self._in_range(ids), skip_special_tokens=False)
@@ -147,9 +147,7 @@ class Tokenizer:
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """What each id stands for, to be shown: bytes that are no whole character are written as \\xe2."""
-        if self.is_byte_level:
-            return [self.decode_bytes([id]).decode("utf-8", errors="backslashreplace") for id in ids]
-        return [self.library.id_to_token(id) or "" for each in ids for id in self._in_range([each]) or [0]]
+        return [self._piece(id) for id in map(int, ids)]
 
     @cached_property
     def is_byte_level(self) -> bool:
@@ -169,6 +167,13 @@ class Tokenizer:
         """Write tokenizer.json and tokenizer_config.json: transformers' AutoTokenizer gives equal ids."""
         write_text(Path(folder) / "tokenizer.json", self.library.to_str(pretty=True) + "\n")
         write_json(Path(folder) / "tokenizer_config.json", self.config)
+
+    def _piece(self, id: int) -> str:
+        if not self._in_range([id]):
+            return ""
+        if self.is_byte_level:
+            return self._bytes_of_id[id].decode("utf-8", errors="backslashreplace")
+        return self.library.id_to_token(id) or ""
 
     def _encode_plain(self, text: str) -> list[int]:
         fast = self._fast_for(len(text))

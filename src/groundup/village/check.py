@@ -1,4 +1,4 @@
-"""The first impossible word of a text, what could have stood there, and why: like a teacher who underlines it."""
+"""The first impossible word of a text, what could have stood there, and why: a teacher's red pencil."""
 
 import re
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ class Mistake:
     word: str  # the word around it; empty at the end of the text
     expected: tuple[str, ...]  # a few words that could have stood there, the likeliest first
     why: str  # in plain words
-    cause: str  # "fact": the world fixes the word; "grammar"; "spelling": no word at all; "end": cut off or too long
+    cause: str  # "fact" (the world fixes the word), "grammar", "spelling" or "end" (cut off, or too long)
 
 
 def check(text: str, complete: bool = True, *, grammar: Grammar | None = None) -> Mistake | None:
-    """The first mistake of a text, or None if it is a possible document (or its beginning, with complete=False)."""
+    """The first mistake of a text; None for a possible document, or with complete=False for its beginning."""
     grammar = grammar or village()
     reading = read(text, grammar=grammar)
     if reading.ends or (reading.unfinished and not complete):
@@ -74,12 +74,14 @@ class Search:
     def note(self, spot: Spot) -> None:
         """Remember the state if the text agrees with it further than with any state before."""
         position, state = spot
-        pieces = [piece for piece, _, _ in self.options(state)] or [""]
-        reach = position + max(agreement(self.text, position, piece) for piece in pieces)
-        if reach > self.furthest:
-            self.furthest, self.failed = reach, []
-        if reach == self.furthest:
-            self.failed.append(spot)
+        for piece in {piece for piece, _, _ in self.options(state)} or {None}:
+            if piece is not None and self.text.startswith(piece, position):
+                continue  # the state after it will tell
+            reach = position + (agreement(self.text, position, piece) if piece else 0)
+            if reach > self.furthest:
+                self.furthest, self.failed = reach, []
+            if reach == self.furthest and spot not in self.failed:
+                self.failed.append(spot)
 
     def mistake(self, cut_off: bool) -> Mistake:
         """The mistake, put into words."""
@@ -101,7 +103,7 @@ class Search:
         return Mistake(at, word, expected, "No sentence of the village goes on like this here.", "grammar")
 
     def expected(self, start: int) -> tuple[str, ...]:
-        """The likeliest words at `start`, given the text before it. One empty word means the end of the document."""
+        """The likeliest words at `start`, given the text before it. An empty word is the document's end."""
         found: dict[str, float] = {}
         todo = [("", *spot, mass) for spot, mass in self.mass.items() if spot[0] <= start]
         for _ in range(3000):  # enough for every word that is at all likely

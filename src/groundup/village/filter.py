@@ -1,6 +1,6 @@
-"""The exact probability of a text: all walks that can have written it are followed at once, and their chances added.
+"""The exact probability of a text: all walks that can have written it are followed, and their chances added.
 
-This is the forward algorithm of hidden Markov models (Rabiner, 1989), over {(position, state of the walk): mass}.
+This is the forward algorithm of hidden Markov models (Rabiner, 1989), over {(position, state): mass}.
 It needs no proof that a text has only one derivation: hidden choices and ambiguity just add up.
 """
 
@@ -22,7 +22,7 @@ class Reading(NamedTuple, Generic[Mass]):
     ends: dict[Facts, Mass]  # the worlds in which the document is complete, and their masses
     unfinished: Mass  # the mass of all walks that have written this text and go on
     shift: int
-    most_live: int  # the largest number of states that were alive at one position
+    most_live: int  # the largest number of states, silent ones too, that were visited at one position
 
 
 def read(text: str, one: Any = 1.0, *, grammar: Grammar | None = None) -> Reading:
@@ -36,7 +36,6 @@ def read(text: str, one: Any = 1.0, *, grammar: Grammar | None = None) -> Readin
     while waiting:
         position = min(waiting)
         here = waiting.pop(position)
-        most_live = max(most_live, len(here))
         if scaling and max(here.values()) < SMALL:
             alive = [here, *waiting.values(), ends, {0: unfinished}]
             if max(max(masses.values(), default=0.0) for masses in alive) < SMALL:
@@ -46,7 +45,9 @@ def read(text: str, one: Any = 1.0, *, grammar: Grammar | None = None) -> Readin
                 ]
                 waiting = dict(zip(waiting, later, strict=True))
                 unfinished = rest[0]
+        visited = 0
         while here:
+            visited += 1
             state, mass = here.popitem()
             at, todo, facts = state
             if at == END:
@@ -69,6 +70,7 @@ def read(text: str, one: Any = 1.0, *, grammar: Grammar | None = None) -> Readin
                 for weight, piece in zip(table.weights, table.pieces, strict=True):
                     if len(piece) > len(rest) and piece.startswith(rest):
                         unfinished += mass * weight / table.total
+        most_live = max(most_live, visited)
     return Reading(ends, unfinished, shift, most_live)
 
 
@@ -78,7 +80,7 @@ def probability(text: str, *, grammar: Grammar | None = None) -> Fraction:
 
 
 def bits(text: str, *, grammar: Grammar | None = None) -> float:
-    """-log2 of the probability of a complete document, the least that any model can need; inf if it is impossible."""
+    """-log2 of the probability of a complete document: the floor under any model. inf if it is impossible."""
     reading = read(text, grammar=grammar)
     total = math.fsum(reading.ends.values())
     return reading.shift - math.log2(total) if total else math.inf

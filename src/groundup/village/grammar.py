@@ -6,12 +6,13 @@ import re
 from functools import cache
 from typing import Any
 
-from groundup.village.lexicon import FULL, Lexicon
+from groundup.village.lexicon import Lexicon
 from groundup.village.nodes import Call, Choose, Done, Node, Say
 from groundup.village.patterns import Beat, Episode, Kind, Line
 from groundup.village.phrases import PHRASES
 from groundup.village.slots import Fact, Slots
 from groundup.village.table import Table
+from groundup.village.words import FULL
 from groundup.village.world import FORGOTTEN, Facts, State, Todo, resumed, swapped
 
 END = -1
@@ -54,13 +55,12 @@ class Grammar:
 
     def compile_beat(self, beat: Beat) -> int:
         """Append the nodes of all lines of a beat, and the node that picks one."""
-        lines = beat.lines[: self.lexicon.lines]
         # The fixed beginning of a line belongs to the choice of the line: so most lines that a text does not
         # follow are ruled out by one look at their first letters.
-        starts = [beat.glue + line.text.partition("{")[0] for line in lines]
-        first = [self.compile_line(line) for line in lines]
+        starts = [beat.glue + line.text.partition("{")[0] for line in beat.lines]
+        first = [self.compile_line(line) for line in beat.lines]
         number = self.beats[id(beat)] = len(self.nodes)
-        self.nodes.append(Choose(list(zip(lines, starts, first, strict=True))))
+        self.nodes.append(Choose(list(zip(beat.lines, starts, first, strict=True))))
         return number
 
     def compile_line(self, line: Line) -> int:

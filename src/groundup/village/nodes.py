@@ -28,7 +28,7 @@ def said(parts: list[str | Fact], facts: Facts) -> str:
 
 
 class Say:
-    """Says fixed words (`parts`) and then one choice of words; the next node follows, unless the line ends here."""
+    """Says fixed words (`parts`) and then one choice of words; then the next node, or the line is done."""
 
     __slots__ = ("choice", "last", "line", "number", "parts")
 
@@ -87,7 +87,7 @@ class Choose:
 
 
 class Done:
-    """Ends an episode's telling: it is not told again in this document, and its thread is open if it has one."""
+    """Ends an episode's telling: it is not told again here, and its thread is open if it has one."""
 
     __slots__ = ("episode", "opens")
 

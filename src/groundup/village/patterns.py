@@ -1,4 +1,4 @@
-"""How the content is written down: lines with slots, beats that choose a line, episodes made of beats, kinds of document."""
+"""How the content is written down: lines, beats that choose a line, episodes of beats, kinds of document."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from groundup.village.world import Facts
 
 @dataclass(frozen=True)
 class Line:
-    """One way to say something. `when` says in which worlds it may be chosen; `then` changes the facts at its end."""
+    """One way to say something. `when`: the worlds in which it may be chosen; `then` changes the facts."""
 
     text: str
     weight: int = 1

@@ -1,6 +1,6 @@
-"""Small phrases that fit into many lines: a gift, a price, a place to sit, a little more to say about somebody."""
+"""Small phrases that fit into many lines: a gift, a price, a place to sit, what somebody is doing."""
 
-from groundup.village.patterns import Beat, beat
+from groundup.village.patterns import Beat, Line, beat
 
 PHRASES: dict[str, Beat] = {
     "gift": beat(
@@ -14,9 +14,9 @@ PHRASES: dict[str, Beat] = {
     "price": beat("{:number} {:animals}", "{:number} {:objects}", "{an :vessel} of {:stuff}", glue=""),
     "there": beat("{:where} the {:landmark}", glue=""),
     "doing": beat(  # after a comma, about whoever is the subject
-        ", {:doing} {:objects}",
-        ", {:doing} {:objects} for {r?}",
-        ", {:doing} {:objects} {:where} the {:landmark}",
+        Line(", {:doing} {:objects}", 3),
+        Line(", {:doing} {:objects} for {r?}", 2),
+        Line(", {:doing} {:objects} {:where} the {:landmark}", 2),
         ", {~feel} as {an :animal}",
         ", {~feel} and {:doing} {:objects}",
         ", {~feel} but a little {:bit}",
@@ -29,15 +29,15 @@ PHRASES: dict[str, Beat] = {
         " with {r?} and {:number} {:animals}",
         " with {>gift}",
         " with {>gift} for {r?}",
-        " on {an ~kind} {horse|donkey|mule|pony}",
+        " on {an ~kind} {:mount}",
         ", {:doing} {:objects}",
         ", {~feel} as {an :animal}",
         glue="",
     ),
     "while": beat(
         "while {r?} was {:doing} {:objects}",
-        "while {:number} {:animals} {:beast_did}",
-        "while {r?} {:helped} {:where} the {:landmark}",
+        "while {:number} {:animals} {:idled}",
+        "while {r?} {:idled} {:where} the {:landmark}",
         "before {r?} and {:number} {:animals}",
         glue="",
     ),

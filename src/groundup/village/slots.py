@@ -2,7 +2,7 @@
 
 {a} {b} {c} {r} {i}     a person's name; {a.he} {a.him} {a.his} {a.He}: a pronoun where only one person can be
                         meant, else the name; {a.own}: his or her, always; {a.trade}: "miller"
-{a?} {b?} {c?} {r?}     somebody new; {a?trade} the same, by trade; {a!} either a or b, who is `a` from here on
+{a?} {b?} {c?} {r?}     somebody new; {a?trade} the same, by trade; {a!} either a or b, who is `a` from now on
 {x} {h} {y} {e}         a thing and its look; {x?} {h?} {an h?} chosen; {x?f} one with the trait f
 {p} {at p} {At p}       "the mill", "at the mill"; {p?} {at p?} chosen: another place than the present one
 {s} {t} {d} {f} {u} {w} hiding places, days, a subject, an errand; {s?} ... chosen
@@ -29,7 +29,8 @@ FIELD = {name: place for place, name in enumerate(Facts._fields)}
 
 # What may not be chosen again: nobody meets himself, and what is moved is moved to somewhere else.
 TAKEN: dict[str, Callable[[Facts], tuple[int, ...]]] = {
-    "b": lambda facts: (facts.a,),
+    "a": lambda facts: tuple(sorted((facts.b, facts.c))),
+    "b": lambda facts: tuple(sorted((facts.a, facts.c))),
     "c": lambda facts: tuple(sorted((facts.a, facts.b))),
     "r": lambda facts: tuple(sorted((facts.a, facts.b, facts.c))),
     "x": lambda facts: facts.seen,
@@ -44,7 +45,7 @@ class Fact:
     """Words that the world fixes: `render` gives them, `register` is the fact that they depend on most."""
 
     register: str
-    render: Callable[[Facts], str]
+    render: Callable[[Any], str]  # of Facts, which are read by the number of a field
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Slots:
     def part(self, slot: str, line: str) -> Fact | Choice:
         """The meaning of one slot. `line` is the whole line: a pronoun depends on who else is in it."""
         if "|" in slot:
-            table = Table([(1, word, None) for word in slot.split("|")[: self.lexicon.alternatives]])
+            table = Table([(1, word, None) for word in slot.split("|")])
             return Choice(lambda facts: table)
         form, _, name = slot.rpartition(" ")
         if name[0] in ":~":
@@ -130,7 +131,7 @@ class Slots:
         return Choice(lambda facts: table)
 
     def tilted(self, name: str, shape: Callable[[str], str]) -> Choice:
-        """A word of a list with a warm and a cold half: the half that fits the mood is three times as likely."""
+        """A word of a list with a warm and a cold half: the half of the mood is three times as likely."""
         halves = self.lexicon.moods[name]
         tables = [
             Table(
@@ -147,7 +148,7 @@ class Slots:
         names = self.names["a"]
         first, second = FIELD[register], FIELD["b" if register == "a" else "a"]
 
-        def table(facts: Facts) -> Table:
+        def table(facts: Any) -> Table:
             one, two = facts[first], facts[second]
             return self.keep(("!", one, two), lambda: [(1, names[one], False), (1, names[two], True)])
 
@@ -228,7 +229,7 @@ class Slots:
             return Fact(register, lambda facts: pronouns[facts[field]])
         names = [person.name + ("'s" if ending.lower() == "his" else "") for person in people]
 
-        def render(facts: Facts) -> str:
+        def render(facts: Any) -> str:
             who = facts[field]
             same = [facts[other] for other in others if facts[other] >= 0]
             clash = any(people[other].pronoun == people[who].pronoun for other in same)

@@ -9,7 +9,7 @@ from groundup.village.randomness import Draws
 
 
 class Table:
-    """Options that cannot change: `pieces` of text, their `weights`, and the `values` that the world remembers."""
+    """Options that cannot change: `pieces` of text, their `weights`, and `values` to remember."""
 
     __slots__ = ("by_first", "ends", "longest", "pieces", "silent", "total", "values", "weights")
 
@@ -42,5 +42,5 @@ class Table:
 
 
 def falling(words: Iterable[Any]) -> list[tuple[int, Any]]:
-    """Weights that fall with the rank, as in real vocabularies (Zipf's law, flattened): 10, 9, 8, 8, 7, 7, 6 ..."""
+    """Weights that fall with the rank, as words do (Zipf, flattened): 10, 9, 8, 8, 7, 7, 6, 6, 6, 5 ..."""
     return [(max(120 // (rank + 12), 1), word) for rank, word in enumerate(words)]

@@ -1,4 +1,4 @@
-"""Writing documents: a random walk through the grammar. Document `index` of a seed needs none of the others."""
+"""Writing documents: random walks through the grammar. Document `index` of a seed needs no other."""
 
 from collections.abc import Iterator
 

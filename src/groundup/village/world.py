@@ -1,6 +1,6 @@
 """What is true in the village while a document is told: the facts that later words depend on."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Thread(NamedTuple):
@@ -13,7 +13,7 @@ class Thread(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """All facts as whole numbers, -1 for "not said yet". The letters are the slots of a pattern such as "{a} lost {x}"."""
+    """All facts as whole numbers, -1 for "not said yet". The letters are slots: "{a} lost {x}"."""
 
     mood: int = 0  # 0 warm, 1 cold: never said, it only tilts the choice of words 3 : 1
     kind: int = -1  # the number of the kind of document
@@ -68,12 +68,13 @@ def swapped(facts: Facts) -> Facts:
 
 def opened(facts: Facts, episode: int) -> Facts:
     """The facts with a new open thread that remembers the present ones."""
-    thread = Thread(episode, facts.told, 0, tuple([facts[place] for place in _PLACES]))
+    kept: Any = [facts[place] for place in _PLACES]
+    thread = Thread(episode, facts.told, 0, tuple(kept))
     return facts._replace(threads=(*facts.threads, thread))
 
 
 def resumed(facts: Facts, number: int, close: bool) -> Facts:
-    """The facts as they were when thread `number` was opened; the thread is then closed, or marked as discussed."""
+    """The facts as they were when thread `number` was opened; it is then closed, or marked as discussed."""
     thread = facts.threads[number]
     before, after = facts.threads[:number], facts.threads[number + 1 :]
     threads = before + after if close else (*before, thread._replace(discussed=1), *after)

@@ -10,14 +10,14 @@ def arrive(facts: Facts) -> Facts:
 
 
 BEAST = beat(
-    "{An :animal} and {:number} {:animals} {:beast_did} {>there}.",
-    "{A :number} {:animals} {:beast_did} {>there}.",
+    "{An :animal} and {:number} {:animals} {:idled} {>there}.",
+    "{A :number} {:animals} {:idled} {>there}.",
     "{:later} {:number} {:animals} came by with {r?}{>doing}.",
 )
 SENSES = beat(
-    "It smelled of {:smell} and {:scent}, and a {:noise} {:noisy} {>there}.",
+    "It smelled of {:smell} and {:stuff}, and a {:noise} {:noisy} {>there}.",
     "A {:noise} {:noisy}, and {r?} came by with {>gift}.",
-    "{r?}, {r?} and {:number} {:animals} {:beast_did} {>there}.",
+    "{r?}, {r?} and {:number} {:animals} {:idled} {>there}.",
 )
 NEWS = beat(
     '"The {:important} {:dealt} {an h?} {x?}!" {c?} told {a} and {b}.',

@@ -1,10 +1,10 @@
-"""What stands in notices: how a thing looks, who saw it, what is paid, who comes to the feast, what the trick promises."""
+"""What stands in notices: how a thing looks, who saw it, what is paid, who comes, what a trick promises."""
 
 from groundup.village.kinds.notice import only
 from groundup.village.patterns import Episode, Line, beat
 
 MARKS = beat(
-    "The {y} smells of {:smell} and {:scent}.",
+    "The {y} smells of {:smell} and {:stuff}.",
     "There is {an :animal} painted on the {y}, {:doing} {:objects}.",
     "{c?} made the {y} from {:repair} and {:stuff}.",
     "On the {y} one can read: {A ~feel} as {an :animal}.",

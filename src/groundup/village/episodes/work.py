@@ -1,4 +1,4 @@
-"""Work, breakage and promises: somebody breaks something or promises something, and a day comes when it shows."""
+"""Work, breakage and promises: something is broken or promised, and a day comes when it shows."""
 
 from groundup.village.patterns import Episode, beat
 
@@ -36,12 +36,12 @@ QUARREL = beat(
 )
 PEACE = beat(
     '"Enough of {u}," said {b!} and gave {a} {>gift}.',
-    "{:later} they forgot {u} and {:helped} {>there} with {an :animal}.",
+    "{:later} they forgot {u} and {:idled} {>there} with {an :animal}.",
     "{c?} spoke wisely about {u}{>doing}, and {b!} {~smiled}.",
     "{b!} was sorry about {u} and sent {>gift}.",
 )
 CARRYING = beat(
-    "{a!} {carried|dragged|rolled|brought} {an h?} {x?h} to {q?} for {c?}, while {b} {:helped}.",
+    "{a!} {carried|dragged|rolled|brought} {an h?} {x?h} to {q?} for {c?}, while {b} {:idled}.",
     "{:later} {a!} and {c?} carried {an h?} {x?h} to {q?}{>coming}.",
     "{:later} {an h?} {x?h} fell from {c?}'s cart {>while}.",
     "{c?} bought {an h?} {x?h} from {a!} for {>price}.",

@@ -20,7 +20,7 @@ SECRET = beat(
     "I hid {an h?} {x?s} {s?} {at q?} {>while}.",
 )
 REMEMBER = beat(
-    "Look {s} for the {x}, but not {>while}.",
+    "Look {s} for the {x}, and wear {an :hue} {:garment}.",
     "{r?} and {r?} must never look {s}{>doing}!",
     "Leave {>gift} and {>gift} {s} {at q}.",
     "The {x} is {~state}, but {s} there is {>gift} too.",
@@ -68,7 +68,7 @@ HELPING = beat(
 )
 PASSING = beat(
     "All day long {:number} {:animals} sat {>there}, and a {:noise} {:noisy}.",
-    "Here it smells of {:smell} and {:scent}, and life is {~life}.",
+    "Here it smells of {:smell} and {:stuff}, and life is {~life}.",
     "Yesterday it began to {:storm} {>while}.",
     "I have {~way} read your letter to {:number} {:animals}.",
     "Last night I dreamed of {:animals} and {:objects} {>there}.",

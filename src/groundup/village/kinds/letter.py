@@ -12,7 +12,7 @@ def begin(facts: Facts) -> Facts:
 HEADING = beat(
     Line("From {a?} {at p?}, on {f?}\nDear {b?},", 3, then=begin),
     Line("{a?}, {at p?}, {f?}\nDear {b?},", 2, then=begin),
-    Line("To {b?}, the {b.trade}, from {a?}, the {a.trade}\n{Good day|Greetings|Dear friend|Hello}!", 2, then=begin),
+    Line("To {b?}, the {b.trade}, from {a?}, the {a.trade}\n{Good day|Greetings|Hello}!", 2, then=begin),
     glue="",
 )  # fmt: skip
 GREETING = beat(

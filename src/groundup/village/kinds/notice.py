@@ -1,18 +1,20 @@
 """A notice on the village board: lost, found, for sale, a feast; or a trick, the unwanted sort."""
 
+from collections.abc import Callable
+
 from groundup.village.patterns import Kind, Line, beat
 from groundup.village.world import Facts
 
 SORTS = ("lost", "found", "sale", "feast", "trick")
 
 
-def sort(name: str):
+def sort(name: str) -> Callable[[Facts], Facts]:
     """Remember the sort of the notice and who wrote it."""
     number = SORTS.index(name)
     return lambda facts: facts._replace(z=number, i=facts.a)
 
 
-def only(*names: str):
+def only(*names: str) -> Callable[[Facts], bool]:
     """A condition for lines and episodes: the notice is of one of these sorts."""
     numbers = tuple(SORTS.index(name) for name in names)
     return lambda facts: facts.z in numbers
@@ -24,7 +26,7 @@ HEADING = beat(
         3,
         then=sort("lost"),
     ),
-    Line("{a?}, the {a.trade}, LOST {an e?} {y?} {at o?} on {f?}{>doing}.", 2, then=sort("lost")),
+    Line("{a?}, the {a.trade}, LOST {an e?} {y?} {at o?} on {f?} while {:doing} {:objects}.", 2, then=sort("lost")),
     Line("FOUND {at o?} on {f?} by {a?}, the {a.trade}: {an e?} {y?}, {~state}.", 3, then=sort("found")),
     Line(
         "FOR SALE {at o?} on {f?}: {an e?} {y?}, {~state}. Ask for {a?}, the {a.trade}.", 3, then=sort("sale")

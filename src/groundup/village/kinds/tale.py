@@ -1,4 +1,4 @@
-"""A tale: somebody sets out on an errand, meets somebody, things happen, and in the evening the errand comes to mind."""
+"""A tale: an errand, a meeting, things that happen; and in the evening the errand comes to mind."""
 
 from groundup.village.patterns import Kind, Line, beat
 from groundup.village.world import Facts

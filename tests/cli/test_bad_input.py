@@ -1,0 +1,173 @@
+"""Bad input, one row each: one line with the remedy, exit code 2, and nothing on the disk is lost. It
+grows.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from groundup.runs.folder import RunFolder
+from groundup.settings import to_toml
+from tests.cli.conftest import Said
+from tests.runs.conftest import TINY
+
+Call = Callable[..., Said]
+
+RECIPE = to_toml(TINY)
+
+FILES = {
+    "empty.txt": b"",
+    "blank.txt": b"  \n\n \t\n",
+    "binary.txt": b"A text\x00\x01\x02with zeros in it" * 100,
+    "mixed.txt": "Ein Märchen von früher. ".encode() * 50
+    + "Ein Märchen".encode("latin-1")
+    + b" and more." * 50,
+    "utf16.txt": "A text in another encoding.".encode("utf-16") * 20,
+    "small.txt": b"Too short a text.",
+    "broken.jsonl": b'{"text": "fine"}\n{"text": 3}\n{"text": ',
+    "other.jsonl": b'{"body": "fine", "title": "x"}\n' * 300,
+    "no.gz": b"this is no gzip file",
+    "bad.toml": b"name = \n",
+    "unknown_key.toml": (RECIPE + "\n[trian]\nsteps = 1\n").encode(),
+    "foreign_key.toml": RECIPE.replace("d_model", "n_embd").encode(),
+    "wrong_type.toml": RECIPE.replace("steps = 10", 'steps = "many"').encode(),
+    "no_steps.toml": RECIPE.replace("steps = 10\n", "").encode(),
+    "impossible.toml": RECIPE.replace("n_heads = 2", "n_heads = 2\nqk_norm = true").encode(),
+    "odd_heads.toml": RECIPE.replace("n_heads = 2", "n_heads = 3").encode(),
+    "no_family.toml": RECIPE.replace('family = "gpt2"', 'family = "gtp2"').encode(),
+    "no_source.toml": RECIPE.replace('source = "village"', 'source = "vilage"').encode(),
+    "long_sequence.toml": RECIPE.replace("sequence_length = 64", "sequence_length = 128").encode(),
+    "uneven_step.toml": RECIPE.replace("tokens_per_step = 512", "tokens_per_step = 500").encode(),
+}
+
+# words of the command ({dir}: a folder with the files above, {run}: a finished run), what the line must say
+ROWS = [
+    ("pretran", "Did you mean 'pretrain'?"),
+    ("pretrain", "Missing argument"),
+    ("pretrain {dir}/empty.txt", "empty"),
+    ("pretrain {dir}/blank.txt", "no text"),
+    ("pretrain {dir}/binary.txt", "binary"),
+    ("pretrain {dir}/mixed.txt", "byte"),
+    ("pretrain {dir}/utf16.txt", "UTF-16"),
+    ("pretrain {dir}/small.txt", "too"),
+    ("pretrain {dir}/broken.jsonl", "record"),
+    ("pretrain {dir}/other.jsonl", "body"),
+    ("pretrain {dir}/no.gz", "gz"),
+    ("pretrain {dir}/nothing_here", "There is no file or folder"),
+    ("pretrain {dir}/no_folder/recipe.toml", "There is no file"),
+    ("pretrain {dir}/bad.toml", "no valid TOML"),
+    ("pretrain {dir}/unknown_key.toml", "Did you mean 'train'?"),
+    ("pretrain {dir}/foreign_key.toml", "Did you mean 'd_model'?"),
+    ("pretrain {dir}/wrong_type.toml", "train.steps = 'many' does not fit: expected a valid integer"),
+    ("pretrain {dir}/no_steps.toml", "lacks 'steps'"),
+    ("pretrain {dir}/impossible.toml", "qk_norm=True"),
+    ("pretrain {dir}/odd_heads.toml", "not a multiple of n_heads=3"),
+    ("pretrain {dir}/no_family.toml", "Did you mean 'gpt2'?"),
+    ("pretrain {dir}/no_source.toml", "Did you mean 'village'?"),
+    ("pretrain {dir}/long_sequence.toml", "longer than model.context_length"),
+    ("pretrain {dir}/uneven_step.toml", "not a multiple of train.sequence_length"),
+    ("pretrain {dir}/good.toml nonsense", "section.key=value"),
+    ("pretrain {dir}/good.toml train.stepps=3", "Did you mean 'steps'?"),
+    ("pretrain {dir}/good.toml name=a/b", "cannot be a folder's name"),
+    ("pretrain {dir}/good.toml --device tpu", "The device 'tpu' is not there"),
+    ("pretrain {dir}/good.toml evaluate.tasks=['perplexty']", "Did you mean 'perplexity'?"),
+    ("pretrain {dir}/good.toml data.source={dir}/small.txt", "too few"),
+    ("pretrain village --minutes 0", "--minutes"),
+    ("generate {dir}/nothing", "There is no folder"),
+    ("generate {dir}", "holds no model"),
+    ("generate {run} {long}", "Shorten the prompt"),
+    ("generate {run} --temperature -1", "temperature"),
+    ("generate {run} --top-p 0", "top_p"),
+    ("generate {run} --max-tokens 0", "max_tokens"),
+    ("generate {run} --temprature 1", "--temperature"),
+    ("evaluate {run} --tasks perplexiti", "Did you mean 'perplexity'?"),
+    ("evaluate {run} --data {dir}/empty.txt", "empty"),
+    ("evaluate {run}/model/none", "There is no folder"),
+    ("report {dir}", "no run"),
+    ("report {run}x", "There is no"),
+    ("data show {run} --step 99", "is not a step"),
+    ("data show {dir}/none", "neither a file or folder, nor a dataset"),
+    ("data shw", "Did you mean 'show'?"),
+    ("tokenizer train {dir}/good.txt {dir}", "is there already"),
+    ("tokenizer train {dir}/good.txt {dir}/new --vocab-size 100", "vocab"),
+    ("tokenizer show {run} {empty}", "The text is empty"),
+    ("tokenizer show {dir} x", "holds no model"),
+]
+
+
+@pytest.fixture(scope="module")
+def bad_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a bad file of every kind, and a good recipe."""
+    folder = tmp_path_factory.mktemp("bad")
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    (folder / "good.toml").write_text(RECIPE, encoding="utf-8")
+    (folder / "good.txt").write_text("A good text with many words in it. " * 100, encoding="utf-8")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, whole; lock files do not count."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("words, wanted", ROWS, ids=[row[0] for row in ROWS])
+def test_bad_input_is_one_line_with_the_remedy(
+    words: str, wanted: str, bad_files: Path, a_run: RunFolder, tmp_path: Path, groundup: Call
+) -> None:
+    given = [
+        word.format(dir=bad_files, run=a_run.path, long="a long prompt " * 40, empty="")
+        for word in words.split()
+    ]
+    if words.startswith("pretrain "):
+        given += ["--runs", str(tmp_path / "runs")]
+    before = contents(bad_files) | contents(a_run.path)
+    code, out, err = groundup(*given)
+    assert code == 2, out + err
+    assert err.startswith("groundup: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    assert wanted in err
+    assert contents(bad_files) | contents(a_run.path) == before
+
+
+def test_a_recipe_that_fails_leaves_an_earlier_run_as_it_was(
+    bad_files: Path, a_run: RunFolder, tmp_path: Path, groundup: Call
+) -> None:
+    shutil.copytree(a_run.path, tmp_path / "runs/tiny")
+    before = contents(tmp_path)
+    for changes in ("train.steps=99", "model.n_heads=5", "data.source=nowhere"):
+        assert groundup("pretrain", bad_files / "good.toml", changes, "--runs", tmp_path / "runs").code == 2
+    assert contents(tmp_path) == before
+
+
+def test_a_full_disk_is_one_line_and_the_earlier_model_stays(bad_files: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="Windows has no limits on the size of files.")
+    import os
+    import subprocess
+    import sys
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    words = [sys.executable, "-m", "groundup", "pretrain", str(bad_files / "good.toml"), "model.d_model=128"]
+    environment = {**os.environ, "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"]}
+    runs = ["--runs", str(tmp_path / "runs")]
+    subprocess.run(
+        [*words, "train.steps=1", "name=first", *runs], check=True, capture_output=True, env=environment
+    )
+    before = contents(tmp_path / "runs/first/model")
+    done = subprocess.run(
+        [*words, "train.steps=1", "name=first", "--restart", *runs],
+        capture_output=True,
+        text=True,
+        env=environment,
+        preexec_fn=small_files,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Could not write" in done.stderr
+    assert before

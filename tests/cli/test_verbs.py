@@ -1,0 +1,126 @@
+"""Every verb does its work on real, small input."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from groundup.cli import VERBS
+from groundup.runs.folder import RunFolder
+from tests.cli.conftest import Said
+
+Call = Callable[..., Said]
+
+
+@pytest.mark.parametrize("name", VERBS.names())
+def test_every_verb_has_help_with_an_example(name: str, groundup: Call) -> None:
+    said = groundup(name, "--help")
+    assert said.code == 0
+    assert "Usage: groundup" in said.out
+    if "Commands:" not in said.out:
+        assert "Examples:" in said.out
+
+
+@pytest.mark.parametrize(
+    "words", [("data", "show"), ("data", "prepare"), ("tokenizer", "train"), ("tokenizer", "show")]
+)
+def test_every_inner_verb_has_help_with_an_example(words: tuple[str, str], groundup: Call) -> None:
+    said = groundup(*words, "--help")
+    assert said.code == 0
+    assert "Examples:" in said.out
+
+
+def test_generate_begins_with_the_prompt_and_is_repeatable(a_run: RunFolder, groundup: Call) -> None:
+    first = groundup("generate", a_run.path, "Ana", "--max-tokens", "20", "--seed", "3")
+    again = groundup("generate", a_run.path, "Ana", "--max-tokens", "20", "--seed", "3")
+    other = groundup("generate", a_run.path, "Ana", "--max-tokens", "20", "--seed", "4")
+    assert first.code == 0
+    assert first.out.startswith("Ana")
+    assert first.out == again.out != other.out
+
+
+def test_generate_gives_as_many_samples_as_asked(a_run: RunFolder, groundup: Call) -> None:
+    said = groundup(
+        "generate", a_run.path, "Tom", "--samples", "3", "--max-tokens", "5", "--temperature", "0"
+    )
+    assert said.out.count("Tom") == 3
+
+
+def test_evaluate_prints_intervals_and_writes_json(a_run: RunFolder, tmp_path: Path, groundup: Call) -> None:
+    said = groundup("evaluate", a_run.path, "--output", tmp_path / "scores.json")
+    assert said.code == 0
+    assert "bits_per_byte" in said.out
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    kept = json.loads(a_run.evaluation.read_text())
+    assert [score["metric"] for score in scores] == [score["metric"] for score in kept]
+    assert scores[0]["value"] == pytest.approx(kept[0]["value"], rel=1e-6)
+
+
+def test_evaluate_takes_another_text_and_the_village(a_run: RunFolder, book: Path, groundup: Call) -> None:
+    assert "bits_per_byte" in groundup("evaluate", a_run.path, "--data", book).out
+    village = groundup("evaluate", a_run.path, "--data", "village", "--max-tokens", "2000")
+    assert "excess_percent" in village.out
+
+
+def test_report_tells_the_run_in_words(a_run: RunFolder, groundup: Call) -> None:
+    said = groundup("report", a_run.path)
+    assert said.code == 0
+    assert "bits per byte" in said.out
+    assert str(a_run.path / "report.html") in said.out
+
+
+def test_data_show_prints_the_windows_of_a_step(a_run: RunFolder, groundup: Call) -> None:
+    said = groundup("data", "show", a_run.path, "--step", "2", "--limit", "3")
+    assert said.code == 0
+    assert said.out.count("--- window") == 3
+
+
+def test_data_show_prints_documents_of_a_source(book: Path, groundup: Call) -> None:
+    assert "the miller carried" in groundup("data", "show", book).out
+    assert groundup("data", "show", "village", "--limit", "2").out.count("--- document") == 2
+
+
+def test_a_tokenizer_is_learned_saved_and_shown(book: Path, tmp_path: Path, groundup: Call) -> None:
+    said = groundup("tokenizer", "train", book, tmp_path / "mine", "--vocab-size", "300")
+    assert said.code == 0
+    assert "300 tokens" in said.out
+    shown = groundup("tokenizer", "show", tmp_path / "mine", "the miller carried")
+    assert "bytes a token" in shown.out
+    ids = [int(word) for word in shown.out.splitlines()[1].split()]
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "mine")
+    assert theirs.encode("the miller carried") == ids
+
+
+def test_pretrain_takes_a_text_without_a_recipe(book: Path, tmp_path: Path, groundup: Call) -> None:
+    said = groundup("pretrain", book, "train.steps=3", "--minutes", "0.02", "--runs", tmp_path / "runs")
+    assert said.code == 0, said.err
+    assert "Chosen for" in said.out
+    run = RunFolder(tmp_path / "runs/my_book")
+    assert run.read_facts()["status"] == "finished"
+    assert "generate" in said.out
+    assert groundup("pretrain", book, "--runs", tmp_path / "runs").code == 2
+    again = groundup("pretrain", run.recipe, "name=again", "--runs", tmp_path / "runs")
+    assert again.code == 0, again.err
+
+
+def test_the_demo_runs_ends_with_three_commands_and_can_be_run_again(tmp_path: Path, groundup: Call) -> None:
+    said = groundup("demo", "--minutes", "0.02", "--runs", tmp_path)
+    assert said.code == 0, said.err
+    assert "Three things to do next:" in said.out
+    for word in ("generate", "pretrain my_book.txt", "lessons/01"):
+        assert word in said.out
+    again = groundup("demo", "--runs", tmp_path)
+    assert again.code == 0
+    assert "There is a finished demo" in again.out
+
+
+def test_data_prepare_tells_what_there_is(tmp_path: Path, groundup: Call) -> None:
+    from groundup.settings import to_toml
+    from tests.runs.conftest import TINY
+
+    (tmp_path / "r.toml").write_text(to_toml(TINY), encoding="utf-8")
+    said = groundup("data", "prepare", tmp_path / "r.toml")
+    assert said.code == 0, said.err
+    assert "for validation" in said.out

@@ -1,0 +1,85 @@
+"""Which family says a configuration, and one line for what none can say and for what we do not compute."""
+
+from typing import Any
+
+import pytest
+
+from groundup.errors import UserError
+from groundup.model.config import ModelConfig
+from groundup.zoo import FAMILIES, family_for, family_of, lost_fields
+
+SIZES: dict[str, Any] = {"vocab_size": 300, "context_length": 16, "d_model": 24, "n_layers": 2, "n_heads": 4}
+ROPE = {**FAMILIES.get("llama").defaults, **SIZES}
+
+
+@pytest.mark.parametrize(
+    "name, fields",
+    [
+        ("gpt2", SIZES),
+        ("gpt2", {**SIZES, "n_kv_heads": 4, "d_head": 6, "d_ff": 96}),  # what follows anyway, written out
+        ("gpt2", {**SIZES, "attention_scale": 1.0, "dropout": 0.1, "window": 5, "rope_base": 7.0}),
+        ("llama", ROPE),
+        ("llama", {**ROPE, "d_model": 25, "n_heads": 3, "d_head": 8}),  # widths that GPT-2 cannot even have
+        ("llama", {**ROPE, "activation": "gelu_tanh"}),
+        ("llama", {**ROPE, "qkv_bias": True, "out_bias": True}),
+        ("qwen3", {**ROPE, "qk_norm": True, "n_kv_heads": 2}),
+    ],
+)
+def test_a_configuration_finds_the_family_that_says_all_of_it(name: str, fields: dict[str, Any]):
+    assert family_for(ModelConfig(**fields)).name == name
+
+
+@pytest.mark.parametrize(
+    "fields, told",
+    [
+        ({**SIZES, "n_kv_heads": 2}, "gpt2, cannot have n_kv_heads=2"),
+        ({**SIZES, "d_head": 8}, "gpt2, cannot have d_head=8"),
+        ({**SIZES, "d_model": 25, "n_heads": 3, "d_head": 8}, "gpt2, cannot have d_head=8"),
+        ({**SIZES, "layer_pattern": "GL", "window": 4}, "gpt2, cannot have window=4, layer_pattern='GL'"),
+        ({**SIZES, "attention_scale": 0.3}, "gpt2, cannot have attention_scale=0.3"),
+        ({**SIZES, "scale_embeddings": True}, "gpt2, cannot have scale_embeddings=True"),
+        ({**ROPE, "out_bias": True}, "llama, cannot have out_bias=True"),
+        ({**ROPE, "norm": "layer"}, "llama, cannot have norm='layer'"),
+        ({**ROPE, "qk_norm": True, "mlp_bias": True}, "llama, cannot have qk_norm=True"),
+    ],
+)
+def test_a_configuration_that_no_family_says_is_refused_with_the_field(fields: dict[str, Any], told: str):
+    with pytest.raises(UserError, match=told) as caught:
+        family_for(ModelConfig(**fields))
+    assert "\n" not in str(caught.value)
+
+
+def test_dropout_is_no_part_of_what_a_family_must_say():
+    config = ModelConfig(**{**ROPE, "dropout": 0.2})
+    assert lost_fields(FAMILIES.get("llama"), config) == []
+
+
+@pytest.mark.parametrize(
+    "name, change, told",
+    [
+        ("gpt2", {"activation_function": "relu"}, "activation_function 'relu', which groundup does not know"),
+        ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "switches on scale_attn_by_inverse_layer_idx"),
+        ("gpt2", {"n_layer": None}, "lacks 'n_layer'"),
+        ("llama", {"hidden_act": "relu2"}, "hidden_act 'relu2'"),
+        ("llama", {"rope_parameters": {"rope_type": "llama3", "rope_theta": 1e4}}, "scales rotary positions"),
+        (
+            "llama",
+            {"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2}},
+            "scales rotary",
+        ),
+        ("llama", {"hidden_size": None}, "lacks 'hidden_size'"),
+        ("qwen3", {"use_sliding_window": True}, "switches on use_sliding_window"),
+    ],
+)
+def test_an_option_that_we_do_not_compute_is_refused_by_name(name: str, change: dict[str, Any], told: str):
+    family = FAMILIES.get(name)
+    config_json = family.write(ModelConfig(**{**family.defaults, **SIZES}))
+    assert family.read(config_json)
+    with pytest.raises(UserError, match=told):
+        family.read(config_json | change)
+
+
+@pytest.mark.parametrize("given", [{}, {"model_type": "gpt5"}])
+def test_an_unknown_kind_of_model_is_refused_with_the_known_ones(given: dict[str, Any]):
+    with pytest.raises(UserError, match="does not know. Known: gpt2, llama, qwen3"):
+        family_of(given)
