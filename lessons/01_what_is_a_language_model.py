@@ -1,15 +1,17 @@
 # %% [markdown]
 # # 1. What is a language model?
 #
-# You read a text up to some place and stop. **What comes next, and how sure are you?** Whoever can answer this at
-# every place of every text has a language model. All the rest, the chats and the assistants, is built on that answer.
+# You read a text up to some place and stop. **What comes next, and how sure are you?** Whoever can answer
+# this at every place of every text has a language model. Chats and assistants are built on nothing else.
 #
-# In this lesson you guess yourself, then let a table of counts guess, then a small GPT. You will write the rule that
-# says who guesses best, and the loop that turns guesses into new text; both are compared with groundup's own.
+# In this lesson you guess yourself, then a table of counts guesses, then a small GPT. You will see the rule
+# that says who guesses best, and the loop that turns guesses into new text. Both are written here in a few
+# lines, and compared with the ones that groundup uses.
 
 # %%
 import math
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -18,61 +20,64 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from groundup import Batches, Decoder, Loaded, ModelConfig, Order, TokenWindows, Tokenizer, generate, load
-from groundup import train, train_bpe, village
+import groundup
+from groundup import village
 
-SHORT = os.environ.get("GROUNDUP_LESSON") == "short"  # The tests of groundup run this lesson in a few seconds.
+SHORT = os.environ.get("GROUNDUP_LESSON") == "short"  # groundup's tests run the lesson in a few seconds
 documents = list(village.documents(seed=1, start=0, count=300 if SHORT else 5000))
 print(documents[0])
 
 # %% [markdown]
 # ## Guess yourself
 #
-# The texts of this lesson come from the *village*: a small world whose tales, letters and notices groundup makes up,
-# as many as you like. Below is the beginning of one that is not among our documents. Which character comes next?
+# The texts of this lesson come from the *village*: a small world about which groundup makes up tales,
+# letters and notices, as many as you like. Here is the beginning of one that is not among our documents.
+# Which character comes next?
 
 # %%
 unseen = list(village.documents(seed=1, start=10**6, count=8 if SHORT else 40))
-place = unseen[0].index(" to the ") + len(" to the ")
-beginning = unseen[0][:place]
+beginning = next(text[: text.index(" to the ") + 8] for text in unseen if " to the " in text)
 print(beginning + "_")
 
 # %% [markdown]
-# A computer can guess by counting: look for other places where the same characters stand, and note what followed.
+# A computer can guess by counting: it looks for places where the same characters stand, and notes what
+# followed.
 
 # %%
 corpus = "\n".join(documents)
-for length in (1, 4, 8, 16, 64):
+for length in (1, 4, 8, 16, 32):
     end = beginning[-length:]
-    places = [i + length for i in range(len(corpus) - length) if corpus.startswith(end, i)]
-    followers = Counter(corpus[i] for i in places).most_common(5)
-    shares = ", ".join(f"{character!r} {count / len(places):.0%}" for character, count in followers)
-    print(f"after {end[-24:]!r:28} seen {len(places):6} times:  {shares}")
+    followers = re.findall(re.escape(end) + "(.)", corpus, re.DOTALL)
+    shares = [f"{c!r} {count / len(followers):.0%}" for c, count in Counter(followers).most_common(5)]
+    print(f"after {end!r:34} seen {len(followers):6} times:  {', '.join(shares)}")
 
 # %% [markdown]
-# The more characters we look back, the better the guess, until we look for something that was never there before.
-# Most long beginnings are new, so counting alone does not get far. A *learned* model can: it notices what new
-# beginnings have in common with old ones. But first, what exactly is a good guess?
+# The further we look back, the more the guess fits this very text, until we look for something that was
+# never there before. Most beginnings that are a little longer are new, so counting them does not get far. A
+# model that *learns* can do better: it notices what a new beginning has in common with old ones. But first:
+# what exactly is a good guess?
 #
 # ## The smallest example, by hand
 #
-# A language model is a **function from a text to one probability for each possible next piece**. The pieces may be
-# characters, bytes or parts of words; each has a number, its *id*. The simplest model looks back by a single piece.
-# Take the one word `bananas`, with `|` as the border before and after it. After `a` comes `n` twice and `s` once:
-# so `n` has the probability 2/3 and `s` 1/3. After every other piece there is only one choice, with probability 1.
+# A language model is a **function from a text to one probability for each possible next piece**. The pieces
+# may be characters, bytes or parts of words. Each has a number, its *id*. The simplest model looks back by
+# a single piece. Take the word `bananas`, with `|` as a border before and after it. After `a` comes `n`
+# twice and `s` once: so `n` has the probability 2/3 and `s` 1/3. After every other piece there is only one
+# choice, with probability 1.
 #
-# How good are these guesses? Take the probability that the model gave to what *really* came, and the more it is
-# below 1, the worse: the **loss** of one guess is $-\ln p$. It is 0 for $p = 1$ and without limit for $p \to 0$.
-# In `|bananas|` there are eight guesses; two of them cost $-\ln 2/3$, one costs $-\ln 1/3$, five cost nothing:
+# How good are these guesses? Look at the probability $p$ that was given to what *really* came. The **loss**
+# of the guess is $-\ln p$: zero for $p = 1$, and without limit as $p$ goes to 0. In `|bananas|` there are
+# eight guesses. Two of them cost $-\ln \frac23$, one costs $-\ln \frac13$, five cost nothing:
 
 # %%
 by_hand = (2 * -math.log(2 / 3) + 1 * -math.log(1 / 3) + 5 * -math.log(1)) / 8
-print(f"mean loss by hand: {by_hand:.4f}")
+print(f"mean loss: {by_hand:.4f}")
 
 # %% [markdown]
 # ## A model that counts pairs
 #
-# Shapes in the comments: T pieces of a text, V different pieces (the size of the vocabulary).
+# Shapes in the comments: T the pieces of a text, V the size of the vocabulary (how many different pieces
+# there are).
 
 
 # %%
@@ -99,120 +104,115 @@ letters = "|abns"
 bananas = torch.tensor([letters.index(letter) for letter in "|bananas|"])
 tiny = Bigram(bananas, len(letters))
 assert math.isclose(tiny.losses(bananas).mean(), by_hand, rel_tol=1e-6)
-print(tiny.probabilities)
+for letter, row in zip(letters, tiny.probabilities, strict=True):
+    print(f"after {letter}: ", "  ".join(f"{name} {p:.2f}" for name, p in zip(letters, row, strict=True)))
 
 # %% [markdown]
-# Is there a better table than the counted one? If so, the loss would fall in some direction: its *gradient* would not
-# be zero. We ask PyTorch, which knows this loss as *cross-entropy* (it takes logarithms of the probabilities).
+# Is there a better table than the counted one? Then a small change of some number in it would make the loss
+# smaller: the *gradient* would not be zero. PyTorch knows this loss as *cross-entropy* and can tell us the
+# gradient.
 
 # %%
 table = tiny.probabilities.log().requires_grad_()
 loss = F.cross_entropy(table[bananas[:-1]], bananas[1:])
 loss.backward()
 assert math.isclose(loss.item(), by_hand, rel_tol=1e-6)
-assert table.grad.abs().max() < 1e-6  # It falls nowhere: counting is the best that a table of pairs can do.
+assert table.grad.abs().max() < 1e-6
+print("No change makes it better: counting is the best that a table of pairs can do.")
 
 # %% [markdown]
-# Now the same on the village, byte by byte, with a border between the documents. We add a little to each count: an
-# unseen pair would have probability 0, and a single one of those makes the loss of a whole text infinite.
+# Now the same on the village, byte by byte, with a border between the documents. A little is added to each
+# count: a pair that was never seen would have probability 0, and the loss of a text with one such pair
+# would be infinite.
+
 
 # %%
-by_byte = Tokenizer.from_bytes()
-border = by_byte.border_id
-
-
-def with_borders(tokenizer: Tokenizer, texts: list[str]) -> np.ndarray:
-    """The ids of all texts in one row, a border before, between and after them."""
+def with_borders(tokenizer: groundup.Tokenizer, texts: list[str]) -> torch.Tensor:
+    """(T,) the ids of all texts in one row, a border before, between and after them."""
     rows = [[tokenizer.border_id, *ids] for ids in tokenizer.encode_batch(texts)]
-    return np.concatenate([*rows, [tokenizer.border_id]])
+    return torch.tensor([*(id for row in rows for id in row), tokenizer.border_id])
 
 
-bigram = Bigram(torch.from_numpy(with_borders(by_byte, documents)), by_byte.vocab_size, extra=0.01)
-ids = bigram.write([border], 300, torch.Generator().manual_seed(1))
+by_byte = groundup.Tokenizer.from_bytes()
+bigram = Bigram(with_borders(by_byte, documents), by_byte.vocab_size, extra=0.01)
+ids = bigram.write([by_byte.border_id], 300, torch.Generator().manual_seed(1))
 print(by_byte.decode(ids).replace("<|endoftext|>", "\n"))
 
 # %% [markdown]
-# This is what a computer says that knows only which character follows which. It can be pronounced, nearly.
+# So speaks a computer that knows which character follows which, and nothing else.
 #
 # ## One number that can be compared: bits per byte
 #
-# The probability of a whole text is the product of the guesses along it; so its logarithm is the sum of theirs. With
-# logarithms to base 2 the sum is counted in **bits**: 1 bit is one coin that must be right. Divided by the bytes of
-# the text, it no longer matters whether a model guesses bytes or whole words: this is **bits per byte**. (It is also
-# the size to which the model could compress the text: at 2 bits per byte, to a quarter.)
+# The probability of a whole text is the product of the probabilities along it, so the loss of the text is
+# the sum of their losses. With logarithms to base 2 it is counted in **bits**, with natural ones, as above,
+# in *nats* (1 nat is 1.44 bits). Divided by the bytes of the text it no longer matters whether a model
+# guesses bytes or whole words: **bits per byte**. It is also the size to which the model could compress the
+# text: 2 bits per byte are a quarter.
 #
-# Nobody can guess everything: a tale may go on in more than one way. For the village, and this is rare, the least
-# possible number is known, because we know the program that makes its texts: `village.bits` gives the exact
-# $-\log_2 p$ of a text. It is the **floor** under every model.
+# Nobody can always be right: a tale may go on in more than one way. For the village, and this is rare, the
+# best possible number is known, because a program of known chances makes its texts: `village.bits` is the
+# exact
+# $-\log_2 p$ of a text. It is the **floor** below which no model can get, but by luck.
 
 # %%
 n_bytes = sum(len(text.encode()) for text in unseen)
-n_guesses = n_bytes + len(unseen)  # the border that ends a document must be guessed, too
-unseen_bytes = torch.from_numpy(with_borders(by_byte, unseen))
-shares = torch.bincount(torch.from_numpy(with_borders(by_byte, documents)), minlength=by_byte.vocab_size) + 0.01
-singles = -(shares / shares.sum()).log2()[unseen_bytes[1:]]
+n_guesses = n_bytes + len(unseen)  # the border at the end of each document must be guessed, too
 results = {
-    "no idea: all bytes alike": n_guesses * math.log2(by_byte.vocab_size) / n_bytes,
-    "how frequent each byte is": singles.sum().item() / n_bytes,
-    "pairs of bytes": bigram.losses(unseen_bytes).sum().item() / math.log(2) / n_bytes,
+    "all bytes alike": n_guesses * math.log2(by_byte.vocab_size) / n_bytes,
+    "pairs of bytes": bigram.losses(with_borders(by_byte, unseen)).sum().item() / math.log(2) / n_bytes,
     "the floor": sum(village.bits(text) for text in unseen) / n_bytes,
 }
 for name, bits in results.items():
-    print(f"{name:28} {bits:.3f} bits per byte")
+    print(f"{name:16} {bits:.3f} bits per byte")
 
 # %% [markdown]
 # ## A model that learns
 #
-# If you ran `make demo` where you opened this lesson, its model is loaded here. If not, a small one is made: the same
-# steps in their shortest form, about a minute. How it computes is the subject of later lessons; today it is a function
-# that reads ids and gives a number for each possible next id. Its pieces are *tokens*: bytes that often stand together
-# were joined into one.
+# If you ran `make demo`, the model that it trained is loaded here. If not, a smaller one is made, by the
+# same steps and in about a minute. How it computes is the subject of later lessons. Today it is a function
+# that reads ids and gives a number for each possible next id. Its pieces are *tokens*: bytes that often
+# stand together became one.
 
 # %%
 from groundup.methods.next_token import NextToken
 from groundup.training.settings import TrainSettings
 
 
-def make_model() -> Loaded:
+def make_model() -> groundup.Loaded:
     """Train a small GPT on the village."""
-    tokenizer = train_bpe(documents[:1000], vocab_size=512)
+    length = 256  # tokens that it can see at once
+    tokenizer = groundup.train_bpe(documents[:1000], vocab_size=512)
     torch.manual_seed(1)
-    config = ModelConfig(
-        vocab_size=512, context_length=256, d_model=96, n_layers=2, n_heads=3, position="rope"
-    )
-    model = Decoder(config)
-    windows = TokenWindows(with_borders(tokenizer, documents), config.context_length)
-    batches = Batches(windows, Order(len(windows), seed=1), samples_per_step=4, micro_batch=4)
+    sizes = {"vocab_size": 512, "context_length": length, "d_model": 96, "n_layers": 2, "n_heads": 3}
+    model = groundup.Decoder(groundup.ModelConfig(**sizes, position="rope"))
+    windows = groundup.TokenWindows(with_borders(tokenizer, documents).numpy(), length)
+    order = groundup.Order(len(windows), seed=1)
+    batches = groundup.Batches(windows, order, samples_per_step=4, micro_batch=4)
     settings = TrainSettings(
         steps=20 if SHORT else 1200,
-        tokens_per_step=4 * config.context_length,
-        sequence_length=config.context_length,
+        tokens_per_step=4 * length,
+        sequence_length=length,
         micro_batch=4,
         learning_rate=8e-3,
-        warmup_steps=5 if SHORT else 60,
+        warmup_steps=10 if SHORT else 60,
         schedule="linear",
     )
-    train(NextToken(model), batches, settings)
-    return Loaded(model, tokenizer, config)
+    groundup.train(NextToken(model), batches, settings)
+    return groundup.Loaded(model, tokenizer, model.config)
 
 
-demos = [folder for folder in (Path("runs/demo"), Path("../runs/demo")) if (folder / "model").is_dir()]
-loaded = load(demos[0]) if demos else make_model()
+demos = [run for run in (Path("runs/demo"), Path("../runs/demo")) if (run / "model").is_dir()]
+loaded = groundup.load(demos[0]) if demos else make_model()
 model, tokenizer = loaded.model.eval(), loaded.tokenizer
-print(f"{model.n_parameters():,} learned numbers")
+print(f"{model.n_parameters():,} learned numbers; it reads our beginning in these pieces:")
 print(tokenizer.pieces(tokenizer.encode(beginning)))
 
 # %% [markdown]
-# Its guesses for our beginning, beside the truth: how probable it is that a village text goes on with those letters.
+# What does it think comes next? And how right is it: how probable is it that a text of the village goes on
+# with these very letters?
 
 # %%
 from groundup.village.filter import read
-
-
-def bits_of_beginning(text: str) -> float:
-    """-log2 of the probability that a village text begins so: the same sum as village.bits, of unfinished ones."""
-    reading = read(text)
-    return reading.shift - math.log2(sum(reading.ends.values()) + reading.unfinished or 1e-300)
 
 
 def next_logits(ids: list[int]) -> torch.Tensor:
@@ -221,36 +221,45 @@ def next_logits(ids: list[int]) -> torch.Tensor:
         return model(torch.tensor([ids]))[0, -1, : tokenizer.vocab_size]
 
 
-# The space before a word belongs to the word's token, so we stop before it.
-prefix = beginning.rstrip()
-prefix_ids = [tokenizer.border_id, *tokenizer.encode(prefix)]
-best = next_logits(prefix_ids).softmax(-1).topk(12)
-pieces = tokenizer.pieces(best.indices.tolist())
-truth = [2 ** (bits_of_beginning(prefix) - bits_of_beginning(prefix + piece)) for piece in pieces]
+def bits_of_beginning(text: str) -> float:
+    """-log2 of the probability that a village text begins so: village.bits for texts that are not finished."""
+    reading = read(text)
+    mass = sum(reading.ends.values()) + reading.unfinished
+    return reading.shift - math.log2(mass) if mass else math.inf
 
-figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+
+prompt = beginning.rstrip()  # without the last space: the tokens of words begin with theirs
+prompt_ids = [tokenizer.border_id, *tokenizer.encode(prompt)]
+best = next_logits(prompt_ids).softmax(-1).topk(12)
+pieces = tokenizer.pieces(best.indices.tolist())
+truth = [2 ** (bits_of_beginning(prompt) - bits_of_beginning(prompt + piece)) for piece in pieces]
+
+figure, axes = plt.subplots(figsize=(8, 3.8), layout="constrained")
 rows = np.arange(len(pieces))
-axes.barh(rows - 0.2, best.values, height=0.4, color="#0b6a72", label="the model")
-axes.barh(rows + 0.2, truth, height=0.4, color="#e0a070", label="the village itself")
+axes.barh(rows - 0.2, best.values.tolist(), height=0.4, color="#0b6a72", label="the model")
+axes.barh(rows + 0.2, truth, height=0.4, color="#e0a070", label="the village")
 axes.set_yticks(rows, [repr(piece) for piece in pieces])
 axes.invert_yaxis()
+axes.spines[["top", "right"]].set_visible(False)
 axes.set_xlabel("probability")
-axes.set_title(f"What follows after “…{prefix[-40:]}”?", loc="left")
+axes.set_title("What follows after “… " + " ".join(prompt.split()[-6:]) + "”?", loc="left")
 axes.legend(frameon=False, loc="lower right")
 plt.show()
 
 # %% [markdown]
-# ## The loss, by hand, on the real model
+# ## The loss by hand, on the real model
 #
-# The model gives any numbers $z$, the **logits**. The *softmax* makes probabilities of them, $p_i = e^{z_i} / \sum_j
-# e^{z_j}$, and the loss of a guess is again $-\ln p$ of what came. To learn, the model must know in which direction
-# to change each logit; the gradient of this loss is as simple as can be: **$p$, less 1 at what really came**.
+# The numbers $z$ that the model gives are called **logits**. The *softmax* makes probabilities of them,
+# $p_i = e^{z_i} / \sum_j e^{z_j}$, and the loss of a guess is $-\ln p$ of what came, as before. To learn, one must
+# know how the loss changes with each logit. Its gradient is as simple as can be: **$p$, less 1 at what
+# really came**.
 
 
 # %%
 def loss_and_gradient(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(T, V) logits, (T,) ids that came -> the sum of the losses, and its gradient by the logits (T, V)."""
-    powers = (logits - logits.max(-1, keepdim=True).values).exp()  # less the largest: so that nothing overflows
+    """(T, V) logits, (T,) what came -> the sum of the losses, and its gradient by the logits (T, V)."""
+    largest = logits.max(-1, keepdim=True).values  # taken off, so that no power becomes infinite
+    powers = (logits - largest).exp()
     p = powers / powers.sum(-1, keepdim=True)
     rows = torch.arange(len(targets))
     loss = -p[rows, targets].log().sum()
@@ -259,106 +268,113 @@ def loss_and_gradient(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torc
 
 
 text_ids = with_borders(tokenizer, [min(unseen, key=len)])[: model.config.context_length + 1]
-inputs, targets = torch.from_numpy(text_ids[:-1]), torch.from_numpy(text_ids[1:])
+inputs, targets = text_ids[:-1], text_ids[1:]  # each token is guessed from those before it
 with torch.no_grad():
-    hidden = model.hidden(inputs[None])[0]  # (T, D): what the model thinks at each place, before the logits
-ours, our_gradient = loss_and_gradient((hidden @ model.unembed.weight.T).detach(), targets)
+    hidden = model.hidden(inputs[None])[0]  # (T, D): what the model knows at each place, before the logits
+    logits = model.unembed(hidden)  # (T, V)
+loss, gradient = loss_and_gradient(logits, targets)
 
 # %% [markdown]
-# Equal to what groundup reports as a score, to PyTorch's cross-entropy, and to the loss with which groundup trains
-# (it goes one step further back, to `hidden`, and never keeps the whole table of logits):
+# Three others must agree: PyTorch's cross-entropy, the score that groundup reports, and the loss with which
+# groundup trains. (The last one gives the gradient one step further back, at `hidden`, and never keeps all
+# the logits.)
 
 # %%
 from groundup.evaluation.score import rolling
 from groundup.training.loss import linear_cross_entropy
 
-assert math.isclose(ours, rolling(model, [text_ids]).nats.sum(), rel_tol=1e-5)
-
-logits = model.unembed(hidden).detach().requires_grad_()
+logits.requires_grad_()
 F.cross_entropy(logits, targets, reduction="sum").backward()
-assert torch.allclose(our_gradient, logits.grad, atol=1e-5)
+assert torch.allclose(gradient, logits.grad, atol=1e-5)
 
-hidden.requires_grad_()
-theirs = linear_cross_entropy(hidden, model.unembed.weight.detach(), targets)
-theirs.backward()
-assert math.isclose(ours, theirs, rel_tol=1e-5)
-assert torch.allclose(our_gradient @ model.unembed.weight, hidden.grad, atol=1e-4)
-print(f"{len(targets)} guesses, {ours / len(targets):.3f} nats each, by all three")
+assert math.isclose(loss, rolling(model, [text_ids.numpy()]).nats.sum(), rel_tol=1e-5)
+
+weight = model.unembed.weight.detach()  # (V, D)
+trained_on = linear_cross_entropy(hidden.requires_grad_(), weight, targets)
+trained_on.backward()
+assert math.isclose(loss, trained_on.item(), rel_tol=1e-5)
+assert torch.allclose(gradient @ weight, hidden.grad, atol=1e-4)
+print(f"{len(targets)} guesses, {loss / len(targets):.3f} nats each: all four agree.")
 
 # %% [markdown]
 # ## Who guesses best?
 #
-# groundup's own task `perplexity` measures the model on the unseen texts, in bits per byte too. A model that has
-# learned nothing yet stands in the same chart: why is it so much better than "no idea"? (Its tokens are long.)
+# groundup's task `perplexity` measures the model on the unseen texts, in bits per byte too. Beside it
+# stands a model that has learned nothing yet. Why is it so much better than "all bytes alike"? Because of
+# its tokens: each guess is for several bytes at once, and texts that no tokens would make in this way are
+# never considered.
 
 # %%
 from groundup.evaluation.texts import Texts
 from groundup.tasks.perplexity import TASK
 
 texts = Texts.from_strings(tokenizer, unseen)
-untrained = Loaded(Decoder(model.config), tokenizer, model.config)
-results["this GPT, untrained"] = TASK.score(untrained, texts)[0].value
-results["this GPT, trained"] = TASK.score(loaded, texts)[0].value
-ranking = sorted(results, key=results.__getitem__, reverse=True)
+beginner = groundup.Loaded(groundup.Decoder(model.config), tokenizer, model.config)
+results["GPT, untrained"] = TASK.score(beginner, texts)[0].value
+results["GPT, trained"] = TASK.score(loaded, texts)[0].value
+names = sorted(results, key=lambda name: -results[name])
 
-figure, axes = plt.subplots(figsize=(8, 2.8), layout="constrained")
-colours = {"the floor": "#b04a12", "this GPT, trained": "#0b6a72"}
-bars = axes.barh(ranking, [results[name] for name in ranking], color=[colours.get(n, "#b9c4c6") for n in ranking])
+figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
+colours = {"the floor": "#b04a12", "GPT, trained": "#0b6a72"}
+bars = axes.barh(names, [results[name] for name in names], color=[colours.get(n, "#b9c4c6") for n in names])
 axes.bar_label(bars, fmt="%.2f", padding=4)
 axes.invert_yaxis()
 axes.spines[["top", "right"]].set_visible(False)
-axes.set_xlabel("bits per byte: less is better")
+axes.set_xlabel("bits per byte of unseen texts: less is better")
 plt.show()
 
 # %% [markdown]
 # ## From guesses to text
 #
-# Ask for the next token, add it to the text, ask again. That is all. `pick` decides which token is taken; the
-# simplest way is *greedy*: always the most probable one. groundup's own `generate` does the same (faster: it remembers
-# what it has read), so both must agree, token for token.
+# Ask for the next token, add it to the text, ask again. That is all. `pick` decides which token is taken.
+# The simplest way is *greedy*: always the most probable one. groundup's `generate` does the same, but
+# remembers what it has read instead of reading it again for each token. The two must agree, token for
+# token.
 
 
 # %%
-def write(prompt: str, length: int, pick) -> list[int]:
-    """The ids of at most `length` new tokens. pick: (V,) logits -> the id to take."""
-    ids, new = [tokenizer.border_id, *tokenizer.encode(prompt)], []
-    while len(new) < length and (taken := int(pick(next_logits(ids + new)))) != tokenizer.border_id:
+def write(length: int, pick) -> list[int]:
+    """The ids of at most `length` tokens after the prompt. pick: (V,) logits -> the id to take."""
+    new: list[int] = []
+    while len(new) < length and (taken := int(pick(next_logits(prompt_ids + new)))) != tokenizer.border_id:
         new.append(taken)
     return new
 
 
-def groundup_writes(prompt: str, length: int, **how) -> list[int]:
+def groundup_writes(length: int, **how) -> list[int]:
     """The same by groundup's own function."""
-    return [id for piece in generate(loaded, prompt, max_tokens=length, **how) for id in piece.ids]
+    return [id for piece in groundup.generate(loaded, prompt, max_tokens=length, **how) for id in piece.ids]
 
 
-greedy = write(prefix, 60, torch.argmax)
-assert greedy == groundup_writes(prefix, 60, temperature=0)
-print(prefix + tokenizer.decode(greedy))
+greedy = write(60, torch.argmax)
+assert greedy == groundup_writes(60, temperature=0)
+print(prompt + tokenizer.decode(greedy))
 
 # %% [markdown]
-# Or let chance decide, by the model's own probabilities: the texts differ, as tales do. The village knows which words
-# are impossible where they stand, so it can play the teacher.
+# Or let chance decide, by the model's own probabilities: then each text is another one. The village knows
+# which words are impossible where they stand, and plays the teacher.
 
 
 # %%
-def at_random(probabilities, seed: int):
-    """A way to pick: draw by probabilities(logits), a function (V,) -> (V,)."""
+def by_chance(probabilities, seed: int):
+    """A way to pick: draw from probabilities(logits), a function (V,) -> (V,)."""
     generator = torch.Generator().manual_seed(seed)
     return lambda logits: torch.multinomial(probabilities(logits), 1, generator=generator)
 
 
 for seed in range(3):
-    tale = prefix + tokenizer.decode(write(prefix, 60, at_random(lambda logits: logits.softmax(-1), seed)))
-    mistake = village.check(tale, complete=False)
-    print(tale, "\n   -->", f"{mistake.word!r}: {mistake.why}" if mistake else "no mistake", "\n")
+    text = prompt + tokenizer.decode(write(60, by_chance(lambda logits: logits.softmax(-1), seed)))
+    mistake = village.check(text, complete=False)
+    print(text)
+    print("  -->", f"first mistake: {mistake.word!r}: {mistake.why}" if mistake else "no mistake", "\n")
 
 # %% [markdown]
 # ## Exercises
 #
-# Replace `...` and run the cell again: your function is put into the real model, and what comes out is compared with
-# groundup's own. The first: **perplexity** is $e$ to the power of the mean loss. It says among how many equally
-# probable tokens the model hesitates; one that guesses blindly has the size of its vocabulary.
+# Replace `...` and run the cell again: your function is put to work in the real model, and what comes out
+# is compared with groundup. The first is **perplexity**: $e$ to the power of the mean loss. It says among
+# how many equally probable tokens the model hesitates. Of one that knows nothing, it is the size of the
+# vocabulary.
 
 
 # %%
@@ -368,20 +384,19 @@ def perplexity(losses: torch.Tensor) -> float:
 
 
 def check_perplexity(yours) -> str:
-    with torch.no_grad():
-        losses = F.cross_entropy(model(inputs[None])[0], targets, reduction="none")
-    got, own = yours(losses), TASK.score(loaded, Texts([text_ids], np.array([1])))[1].value
+    losses = F.cross_entropy(logits.detach(), targets, reduction="none")  # of the text above
+    got, own = yours(losses), TASK.score(loaded, Texts([text_ids.numpy()], np.array([1])))[1].value
     if got is None or not math.isclose(got, own, rel_tol=1e-4):
-        return f"Not yet: for the text above yours is {got}; groundup's is {own:.4f}."
-    return f"Right: this model hesitates among {got:.2f} tokens, a blind one among {tokenizer.vocab_size}."
+        return f"perplexity: not yet. For the text above yours is {got}, groundup's is {own:.4f}."
+    return f"perplexity: right! The model hesitates among {got:.2f} of {tokenizer.vocab_size} tokens."
 
 
 print(check_perplexity(perplexity))
 
 # %% [markdown]
-# The second: **temperature**. Logits are divided by it before the softmax. Below 1 the model becomes careful, above 1
-# adventurous. The third: **top-k**. Only the k most probable tokens stay; the others get probability 0, and those
-# that stay are scaled so that they add up to 1 again (`torch.topk` helps).
+# The second is **temperature**: the logits are divided by it before the softmax. Below 1 the model becomes
+# careful, above 1 adventurous. The third is **top-k**: only the k most probable tokens stay. The others get
+# probability 0, and those that stay are scaled so that they add up to 1 again (`torch.topk` helps).
 
 
 # %%
@@ -390,8 +405,8 @@ def with_temperature(logits: torch.Tensor, temperature: float) -> torch.Tensor:
     ...
 
 
-def top_k(logits: torch.Tensor, k: int) -> torch.Tensor:
-    """(V,) logits -> (V,) probabilities, all but the k highest 0."""
+def only_top_k(logits: torch.Tensor, k: int) -> torch.Tensor:
+    """(V,) logits -> (V,) probabilities, with 0 for all but the k highest."""
     ...
 
 
@@ -399,24 +414,25 @@ def top_k(logits: torch.Tensor, k: int) -> torch.Tensor:
 from groundup.generation.sample import Sampling, probabilities
 
 
-def compared(yours, value, **how) -> str:
-    """Compare the probabilities for one place, then the tokens that the model writes with them."""
-    logits = next_logits(prefix_ids)
-    got, own = yours(logits, value), probabilities(logits, Sampling(**how))
+def compare(yours, value: float, **how) -> str:
+    """Whether yours gives groundup's probabilities at one place, and then the same text."""
+    got, own = yours(next_logits(prompt_ids), value), probabilities(next_logits(prompt_ids), Sampling(**how))
     if got is None or not torch.allclose(got, own, atol=1e-5):
-        return f"Not yet: {got} should be {own}."
-    written = write(prefix, 40, at_random(lambda z: yours(z, value), seed=5))
-    assert written == groundup_writes(prefix, 40, seed=5, **how)
-    return "Right: " + prefix + tokenizer.decode(written)
+        first = None if got is None else [round(p, 4) for p in got[best.indices[:3]].tolist()]
+        wanted = [round(p, 4) for p in own[best.indices[:3]].tolist()]
+        return f"not yet. For {pieces[:3]} yours gives {first}, groundup {wanted}."
+    written = write(40, by_chance(lambda logits: yours(logits, value), seed=5))
+    assert written == groundup_writes(40, seed=5, **how)
+    return "right! With it the model writes:\n" + prompt + tokenizer.decode(written)
 
 
 def check_with_temperature(yours) -> str:
-    return compared(yours, 0.6, temperature=0.6, top_k=0)
+    return "with_temperature: " + compare(yours, 0.6, temperature=0.6, top_k=0)
 
 
-def check_top_k(yours) -> str:
-    return compared(yours, 5, temperature=1.0, top_k=5)
+def check_only_top_k(yours) -> str:
+    return "only_top_k: " + compare(yours, 5, temperature=1.0, top_k=5)
 
 
 print(check_with_temperature(with_temperature))
-print(check_top_k(top_k))
+print(check_only_top_k(only_top_k))

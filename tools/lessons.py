@@ -1,11 +1,11 @@
 """Makes the notebooks of the lessons from their sources, and says which of them are out of date.
 
 python tools/lessons.py check           compares only; runs nothing
-python tools/lessons.py build           runs the lessons whose notebooks are out of date, and writes these anew
+python tools/lessons.py build           runs the lessons that are out of date, and writes their notebooks
 python tools/lessons.py build 01 02     runs those whose names begin so, whatever state they are in
 
-A lesson is `lessons/NN_name.py`, a Python file whose cells begin with `# %%`. Its notebook holds what running it gave,
-and in its metadata the hash of the cells that were run: so a source changed since then is noticed without running it.
+A lesson is `lessons/NN_name.py`, a Python file whose cells begin with `# %%`. Its notebook holds what came out when it
+ran, and in its metadata the hash of the cells that ran: so a change since then is noticed without running anything.
 """
 
 import base64
@@ -73,7 +73,7 @@ def complaint(source: Path) -> str | None:
 def run(source: Path) -> Notebook:
     """The executed notebook of a lesson, trimmed. Raises nbclient's CellExecutionError where a cell fails.
 
-    It runs whole, in an empty folder: what it shows cannot depend on a file of this machine, a trained demo for one.
+    It runs whole and in an empty folder, so that nothing depends on what lies about here, such as a trained demo.
     """
     import nbclient
 
@@ -99,7 +99,7 @@ def run(source: Path) -> Notebook:
 
 
 def trim(notebook: Notebook) -> None:
-    """Take out of the notebook what differs from run to run without meaning anything, and what is too long."""
+    """Take out of a notebook what differs from run to run for no good reason, and what is too long."""
     for number, cell in enumerate(notebook.cells):
         cell.id, cell.metadata = f"cell-{number}", {}
         for output in cell.get("outputs", ()):
@@ -124,7 +124,7 @@ def shortened(text: str) -> str:
 
 
 def smaller(picture: str) -> str:
-    """A picture (PNG in base64) with a palette of a few colours: a third of the size, and the eye sees no difference."""
+    """A picture (PNG in base64) with a palette of few colours: a third of the size, and nobody sees it."""
     from PIL import Image
 
     image = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
@@ -138,7 +138,8 @@ def check() -> int:
     complaints = [words for words in map(complaint, sources()) if words]
     orphans = sorted({path.stem for path in LESSONS.glob("*.ipynb")} - {path.stem for path in sources()})
     complaints += [f"{name}.ipynb has no {name}.py." for name in orphans]
-    print("\n".join([*complaints, "To mend it: python tools/lessons.py build"] if complaints else []), end="\n" * bool(complaints))
+    if complaints:
+        print("\n".join([*complaints, "To mend it: python tools/lessons.py build"]))
     return bool(complaints)
 
 
@@ -149,7 +150,8 @@ def build(names: list[str]) -> int:
 
     unknown = [name for name in names if not any(source.name.startswith(name) for source in sources())]
     if unknown:
-        print(f"There is no lesson {unknown[0]!r}. There are: {', '.join(s.stem for s in sources())}.", file=sys.stderr)
+        known = ", ".join(source.stem for source in sources())
+        print(f"There is no lesson {unknown[0]!r}. There are: {known}.", file=sys.stderr)
         return 2
     chosen = [s for s in sources() if (s.name.startswith(tuple(names)) if names else complaint(s))]
     for source in chosen:

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from groundup.data.order import Order
 
 
-@pytest.mark.parametrize(
-    "sizes", [range(1, 200), range(997, 1003), range(1998, 2001)], ids=str
-)
+@pytest.mark.parametrize("sizes", [range(1, 200), range(997, 1003), range(1998, 2001)], ids=str)
 def test_each_epoch_has_every_sample_once_for_every_size(sizes):
     for size in sizes:
         assert sorted(Order(size, seed=1)) == list(range(size))
@@ -52,7 +50,7 @@ def test_the_order_is_the_same_on_every_machine_and_in_every_version():
     assert [Order(10, seed=1).at(k) for k in range(20)] == FROZEN
 
 
-FROZEN = [9, 2, 1, 3, 5, 8, 7, 4, 0, 6, 0, 7, 5, 8, 3, 6, 4, 9, 1, 2]
+FROZEN = [8, 3, 9, 6, 0, 2, 7, 4, 5, 1, 8, 6, 7, 3, 5, 0, 1, 2, 4, 9]
 
 
 def test_asking_for_one_place_needs_no_other():

@@ -148,3 +148,16 @@ def test_rotation_keeps_lengths_and_makes_products_depend_on_the_distance_alone(
         products.append(float((turned_query * turned_key).sum()))
     assert max(products) - min(products) < 1e-5
     assert abs(products[0] - float((query * key).sum())) > 1e-3
+
+
+def test_lengths_and_documents_hide_whole_positions_from_every_query():
+    places = torch.arange(4)
+    assert Visible().mask(places, places) is None
+    lengths, documents = torch.tensor([3]), torch.tensor([[0, 0, 1, 1]])
+    real = Visible(lengths=lengths).mask(places, places)
+    assert real is not None
+    assert real.tolist() == [[[[True, True, True, False]]]]
+    both = Visible(lengths=lengths, documents=documents).mask(places, places)
+    assert both is not None
+    first, second = [True, True, False, False], [False, False, True, False]
+    assert both.tolist() == [[[first, first, second, second]]]

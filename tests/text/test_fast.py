@@ -16,6 +16,11 @@ OWN = train_bpe([TEXT], 500)
 ENCODER = fast_encoder(OWN.library)
 
 
+def fast(text: str) -> list[int]:
+    assert ENCODER is not None
+    return ENCODER.encode_ordinary(text)
+
+
 def slow(text: str) -> list[int]:
     return OWN.library.encode(text, add_special_tokens=False).ids
 
@@ -36,14 +41,14 @@ def changed(**parts) -> tokenizers.Tokenizer:
     )
 )
 def test_the_fast_path_gives_the_ids_of_tokenizer_json(text):
-    assert ENCODER.encode_ordinary(text) == slow(text)
+    assert fast(text) == slow(text)
 
 
 def test_both_libraries_cut_at_the_same_characters():
     # They are built with Unicode tables of their own; a difference in what is a letter would change ids.
     characters = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000][::41]
     text = "".join(f"a{c}1{c}-{c} " for c in characters)
-    assert ENCODER.encode_ordinary(text) == slow(text)
+    assert fast(text) == slow(text)
 
 
 def test_long_texts_take_the_fast_path_and_short_ones_need_not_prepare_it():
@@ -147,6 +152,6 @@ def test_gpt2s_own_files_give_the_ids_of_tiktoken(shared_data):
     assert (gpt2.vocab_size, gpt2.border_id, gpt2.pad_id) == (50257, 50256, None)
     assert gpt2.encode("<|endoftext|>", allowed_special={"<|endoftext|>"}) == [50256]
     text = (shared_data / "text" / "the-verdict.txt").read_text(encoding="utf-8")
-    fast = fast_encoder(gpt2.library)
-    assert fast is not None
-    assert fast.encode_ordinary(text) == gpt2.encode(text)
+    encoder = fast_encoder(gpt2.library)
+    assert encoder is not None
+    assert encoder.encode_ordinary(text) == gpt2.encode(text)

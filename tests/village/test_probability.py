@@ -36,8 +36,8 @@ def small_village(name: str, number: int, *, size: int = 1, people: int = 4) -> 
     kinds = tuple(
         replace(
             kind,
-            opening=thin(kind.opening, number),
-            ending=thin(kind.ending, number),
+            opening=thin(kind.opening[:1], 1) + thin(kind.opening[1:], 0),
+            ending=thin(kind.ending, 0),
             course=((1, 0, 0), (0, 1, 1), (0, 1, 1)),
         )
         for kind in full.kinds

@@ -274,7 +274,7 @@ def _sample(record: Record) -> Sample:
 
 
 def _read_scores(path: Path, skipped: list[str]) -> list[Score]:
-    """evaluation.json: a list of records, of which the newest step counts; what cannot be understood is counted into `skipped`."""
+    """evaluation.json: of its records those of the newest step; what is unreadable goes to `skipped`."""
     try:
         records = json.loads(_text(path) or "[]")
         last = max((record.get("step", 0) for record in records), default=0)

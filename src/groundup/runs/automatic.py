@@ -1,0 +1,222 @@
+"""A recipe for a text of one's own: vocabulary, size and steps from the bytes there are, the minutes and the
+machine.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from groundup.data.corpus import corpus_bytes
+from groundup.datasets import DATASETS
+from groundup.errors import UserError
+from groundup.methods.next_token import NextToken
+from groundup.model.decoder import Decoder
+from groundup.runs.folder import RunFolder
+from groundup.runs.recipe import Recipe, make_recipe, model_config
+from groundup.settings import Table, read_toml, with_changes
+from groundup.system.device import pick_device
+from groundup.system.progress import View, duration
+from groundup.training.loop import State, train
+from groundup.training.precision import pick_precision, use_fast_float32
+
+TOKENS_PER_STEP = 4096
+CONTEXT = 256
+EPOCHS = 12
+"""Reading a text more often than this teaches a model of these sizes its words by heart, and nothing else."""
+
+LADDER = (
+    (64, 2, 2),
+    (96, 3, 3),
+    (128, 4, 4),
+    (192, 4, 6),
+    (256, 5, 8),
+    (384, 6, 6),
+    (512, 8, 8),
+    (768, 12, 12),
+)
+"""(d_model, n_layers, n_heads), small to large."""
+
+READINGS = 4.0
+"""How many tokens a model should read for each of its parameters, before a larger one learns more in the same
+time.
+"""
+
+LEAST_BYTES = 10_000
+"""Below this, the validation part would not fill a window, and nothing could be learned but the text by
+heart.
+"""
+
+SHARE_FOR_TRAINING = 0.9
+"""Of the minutes; the rest goes into validation, samples and checkpoints."""
+
+
+def recipe_for(
+    source: str,
+    minutes: float,
+    runs: Path,
+    view: View,
+    *,
+    changes: Iterable[str] = (),
+    device: str | None = None,
+    restart: bool = False,
+    name: str | None = None,
+) -> Recipe:
+    """A recipe for a file, a folder or a dataset; that of an unfinished run of the same name is taken up
+    again.
+    """
+    if not minutes > 0:
+        raise UserError(f"--minutes {minutes:g} is no time. Give a number above 0, such as 10.")
+    changes = list(changes)
+    name = name or next((word[5:] for word in changes if word.startswith("name=")), run_name(source))
+    started = RunFolder(runs / name)
+    if started.recipe.is_file() and not restart:
+        view.say(f"There is a run {started.path}: its own recipe counts, not --minutes.")
+        return make_recipe(with_changes(read_toml(started.recipe), changes))
+    endless = source in DATASETS.names()
+    n_bytes = None if endless else corpus_bytes(source)
+    if n_bytes is not None and n_bytes < LEAST_BYTES:
+        raise UserError(
+            f"{source} has {n_bytes:,} bytes of text, too few to learn from. Give at least {LEAST_BYTES:,}; "
+            "a "
+            f"book has about 500,000."
+        )
+    table = first_table(name, source if endless else str(Path(source).expanduser().resolve()), n_bytes)
+    where = pick_device(device)
+    with view.phase("Measuring how fast this machine trains"):
+        seconds = minutes * 60 * SHARE_FOR_TRAINING
+        table = fit(table, n_bytes, seconds, lambda table: measured_speed(table, where))
+    recipe = make_recipe(with_changes(table, changes))
+    model, steps = recipe.model, recipe.train.steps
+    view.say(
+        f"Chosen for {'an endless source' if n_bytes is None else f'{n_bytes:,} bytes'} and "
+        f"{duration(60 * minutes)}: "
+        f"{model['n_layers']} layers of width {model['d_model']}, {recipe.tokenizer.vocab_size:,} tokens in "
+        "the "
+        f"vocabulary, {steps:,} steps of {recipe.train.tokens_per_step:,} tokens."
+    )
+    return recipe
+
+
+def run_name(source: str) -> str:
+    """The name of a run from that of its text: "My book.txt.gz" becomes "My_book"."""
+    name = Path(source).name
+    while Path(name).suffix.lower() in (".txt", ".jsonl", ".parquet", ".gz", ".zst"):
+        name = Path(name).stem
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name).strip("_") or "text"
+
+
+def vocabulary_for(n_bytes: int | None) -> int:
+    """About the root of the bytes, as a power of two from 512 to 4,096: each token must occur often to be
+    learned.
+    """
+    if n_bytes is None:
+        return 2048
+    return 2 ** min(12, max(9, round(math.log2(max(1, n_bytes)) / 2)))
+
+
+def first_table(name: str, source: str, n_bytes: int | None) -> Table:
+    """All that does not depend on the machine's speed."""
+    small = n_bytes is not None and n_bytes < 3_000_000
+    return {
+        "name": name,
+        "seed": 1,
+        "data": {"source": source},
+        "tokenizer": {"source": "train", "vocab_size": vocabulary_for(n_bytes)},
+        "model": {"family": "gpt2", "context_length": CONTEXT, "dropout": 0.1 if small else 0.0},
+        "train": {
+            "steps": 1,
+            "tokens_per_step": TOKENS_PER_STEP,
+            "sequence_length": CONTEXT,
+            "micro_batch": TOKENS_PER_STEP // CONTEXT,
+            "learning_rate": 3e-3,
+            "final_learning_rate": 0.0,
+            "schedule": "linear",
+        },
+        "validate": {"tokens": 50_000},
+        "sample": {"prompts": [""], "max_tokens": 120},
+        "evaluate": {"tasks": ["perplexity"], "when": ["end"]},
+    }
+
+
+def fit(table: Table, n_bytes: int | None, seconds: float, speed: Callable[[Table], float]) -> Table:
+    """Choose the size that learns most in the time, then as many steps as fit.
+
+    speed: tokens a second that this machine trains on with such a recipe.
+    """
+    tokens_there = math.inf if n_bytes is None else 0.9 * n_bytes / 3.5
+    base = LADDER[2]
+    power = speed(with_size(table, base)) * work(table, base)  # parameters times tokens, a second
+    affordable = [
+        size
+        for size in LADDER
+        if min(seconds * power / work(table, size), EPOCHS * tokens_there) >= READINGS * work(table, size)
+    ]
+    size = affordable[-1] if affordable else LADDER[0]
+    table = with_size(table, size)
+    tokens = min(seconds * speed(table), EPOCHS * tokens_there)
+    steps = max(20, round(tokens / TOKENS_PER_STEP))
+    tenth = max(1, steps // 10)
+    more = {
+        "steps": steps,
+        "warmup_steps": max(1, steps // 50),
+        "checkpoint": {"every": max(50, tenth), "keep": 2},
+    }
+    return {
+        **table,
+        "train": {**table["train"], **more},
+        "validate": {**table["validate"], "every": tenth},
+        "sample": {**table["sample"], "every": tenth},
+        "data": {**table["data"], **({"max_tokens": int(tokens * 1.02) + 10_000} if n_bytes is None else {})},
+    }
+
+
+def with_size(table: Table, size: tuple[int, int, int]) -> Table:
+    """The table with one rung of the ladder."""
+    d_model, n_layers, n_heads = size
+    sized = {"d_model": d_model, "n_layers": n_layers, "n_heads": n_heads}
+    return {**table, "model": {**table["model"], **sized}}
+
+
+def work(table: Table, size: tuple[int, int, int]) -> float:
+    """Parameters that multiply each token: those of the blocks and of the head."""
+    d_model, n_layers, _ = size
+    return 12 * n_layers * d_model**2 + d_model * table["tokenizer"]["vocab_size"]
+
+
+def measured_speed(table: Table, device: torch.device, *, seconds: float = 1.5) -> float:
+    """Tokens a second of real training steps on random tokens, after two steps to warm up."""
+    use_fast_float32(device)
+    table = {
+        **table,
+        "train": {**table["train"], "precision": pick_precision("auto", device), "steps": 10**6},
+    }
+    recipe = make_recipe(table)
+    model = Decoder(model_config(recipe, recipe.tokenizer.vocab_size)).to(device)
+    rows, length = recipe.train.samples_per_step, recipe.train.sequence_length
+    ids = torch.randint(
+        recipe.tokenizer.vocab_size, (rows, length + 1), generator=torch.Generator().manual_seed(0)
+    )
+    batch = {"ids": ids[:, :-1], "targets": ids[:, 1:]}
+    ends: list[float] = []
+
+    def watch(state: State) -> None:
+        ends.append(time.perf_counter())
+        state.stop = len(ends) > 5 and ends[-1] - ends[1] > seconds
+
+    train(NextToken(model), _Same(batch), recipe.train, observers=[watch])
+    times = sorted(end - start for start, end in zip(ends[1:], ends[2:], strict=False))
+    return recipe.train.tokens_per_step / times[len(times) // 2]
+
+
+class _Same:
+    """The same batch at every step."""
+
+    def __init__(self, batch: dict[str, Any]):
+        self.batch = batch
+
+    def at(self, step: int) -> list[dict[str, Any]]:
+        return [self.batch]

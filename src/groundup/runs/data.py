@@ -1,0 +1,50 @@
+"""Jobs with data: prepare what a recipe needs, and show what a step of a run read."""
+
+import itertools
+from pathlib import Path
+
+from groundup.errors import UserError
+from groundup.runs.folder import RunFolder
+from groundup.runs.prepare import open_source, prepare
+from groundup.runs.pretrain import make_batches
+from groundup.runs.recipe import DataSettings, Recipe, read_recipe
+from groundup.system.progress import View
+
+
+def prepare_and_tell(recipe: Recipe, view: View) -> None:
+    """Prepare the data of a recipe, and say what they are."""
+    facts = prepare(recipe, view).facts()
+    view.say(
+        f"{facts['source']}: {facts['documents']:,} documents, {facts['bytes']:,} bytes, {facts['tokens']:,} "
+        "tokens"
+    )
+    view.say(
+        f"for validation: {facts['validation_documents']:,} documents, {facts['validation_bytes']:,} bytes, "
+        f"{facts['validation_tokens']:,} tokens"
+    )
+    view.say(f"kept in {facts['folder']}")
+
+
+def show_step(run: Path, step: int, limit: int, view: View) -> None:
+    """Print the texts of the windows that a step of a run read, in their order."""
+    folder = RunFolder.existing(run)
+    recipe = read_recipe(folder.recipe)
+    if not 1 <= step <= recipe.train.steps:
+        raise UserError(f"--step {step} is not a step of {run}. It has the steps 1 to {recipe.train.steps}.")
+    prepared = prepare(recipe, view)
+    batches = make_batches(recipe, prepared)
+    windows = batches.indices(step - 1)
+    view.say(f"Step {step} of {run} read {len(windows)} windows of {recipe.train.sequence_length} tokens.")
+    for window in windows[:limit]:
+        ids = batches.windows[window][0].tolist()
+        view.say(f"--- window {window}")
+        view.say(prepared.tokenizer.decode(ids))
+
+
+def show_documents(source: str, limit: int, view: View) -> None:
+    """Print the first documents of a source."""
+    for number, text in enumerate(
+        itertools.islice(open_source(DataSettings(source=source), 1).train(), limit)
+    ):
+        view.say(f"--- document {number}, {len(text.encode()):,} bytes")
+        view.say(text)

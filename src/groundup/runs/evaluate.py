@@ -1,0 +1,82 @@
+"""Evaluation: run tasks on a model, and keep what they found."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from groundup.data.shards import open_shards
+from groundup.errors import UserError
+from groundup.evaluation.score import Score
+from groundup.evaluation.texts import Texts
+from groundup.runs.folder import RunFolder
+from groundup.runs.prepare import open_source
+from groundup.runs.recipe import DataSettings
+from groundup.system.files import write_json
+from groundup.system.progress import View
+from groundup.tasks import TASKS
+from groundup.weights.folder import Loaded
+
+
+def run_tasks(loaded: Loaded, names: Sequence[str], texts: Texts, view: View) -> list[Score]:
+    """The scores of all tasks named, in order. UserError for an unknown one, before anything is computed."""
+    tasks = [TASKS.get(name) for name in names]
+    scores: list[Score] = []
+    for task in tasks:
+        with view.phase(f"Evaluating {task.name}") as progress:
+            scores += task.score(loaded, texts, progress)
+    return scores
+
+
+def evaluate_run(
+    folder: RunFolder, loaded: Loaded, names: Sequence[str], texts: Texts, view: View, *, step: int
+) -> list[Score]:
+    """Run tasks on a run's model as it is after `step`, and put their scores into evaluation.json."""
+    scores = run_tasks(loaded, names, texts, view)
+    earlier = [row for row in folder.read_evaluation() if row.get("step", 0) < step]
+    write_json(folder.evaluation, [*earlier, *({"step": step, **score.as_json()} for score in scores)])
+    return scores
+
+
+def texts_for(loaded: Loaded, model: Path, data: str | None, max_tokens: int) -> Texts:
+    """What to evaluate on: a file, a folder or a dataset's name; by default the validation part of the
+    model's run.
+
+    UserError if there is no default, or the prepared validation part is gone.
+    """
+    if data is not None:
+        return texts_of_source(loaded, data, max_tokens)
+    run = next((RunFolder(p) for p in (model, *model.parents) if (p / "run.json").is_file()), None)
+    if run is None:
+        raise UserError(
+            f"{model} is no run, so nobody knows what to evaluate on. Add --data FILE, or --data village."
+        )
+    facts = run.read_facts()["data"]
+    kept = Path(facts["folder"]) / "validation"
+    if not (kept / "manifest.json").is_file():
+        raise UserError(f"The prepared validation data of {run.path} are gone. Add --data {facts['source']}.")
+    return Texts.from_shard(open_shards(kept), loaded.tokenizer, max_tokens)
+
+
+def texts_of_source(loaded: Loaded, data: str, max_tokens: int) -> Texts:
+    """The validation part of a dataset, or the whole of a file or folder."""
+    source = open_source(DataSettings(source=data), seed=1)
+    limit = max_tokens or (100_000 if source.endless else 0)
+    chosen, tokens = [], 0
+    for text in source.whole():
+        chosen.append(text)
+        tokens += len(loaded.tokenizer.encode(text)) if limit else 0
+        if limit and tokens >= limit:
+            break
+    return Texts.from_strings(loaded.tokenizer, chosen, source.floor)
+
+
+def show(scores: Sequence[Score], view: View) -> None:
+    """The scores as a table: value, interval, number of items."""
+    table = Table("task", "metric", "value", "95 % interval", "n", box=None, header_style="bold")
+    for score in scores:
+        interval = "" if score.interval is None else f"{score.interval[0]:.4g} to {score.interval[1]:.4g}"
+        table.add_row(score.task, score.metric, f"{score.value:.4g}", interval, f"{score.n:,}")
+    view.console.print(table)
+    for protocol in dict.fromkeys(score.protocol for score in scores):
+        view.say(protocol)

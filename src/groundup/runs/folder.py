@@ -1,0 +1,102 @@
+"""A run's folder: what lies where, lines of figures that can be cut back, and one run at a time."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from groundup.errors import UserError, did_you_mean
+from groundup.system.files import storage_errors, write_json, write_text
+
+LOGS = ("metrics", "timing", "samples")
+
+
+class RunFolder:
+    """The files of one run under runs/NAME."""
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        self.recipe, self.facts = self.path / "recipe.toml", self.path / "run.json"
+        self.checkpoints, self.model = self.path / "checkpoints", self.path / "model"
+        self.evaluation = self.path / "evaluation.json"
+
+    @classmethod
+    def existing(cls, path: Path | str) -> "RunFolder":
+        """The folder of a run that is there. UserError, with the nearest name, if there is none."""
+        folder = cls(path)
+        if not folder.facts.is_file():
+            near = Path(path).parent
+            others = [p.name for p in near.iterdir() if (p / "run.json").is_file()] if near.is_dir() else []
+            what = (
+                f"{path} is no run's folder (it has no run.json)."
+                if folder.path.exists()
+                else f"There is no {path}."
+            )
+            raise UserError(
+                f"{what}{did_you_mean(folder.path.name, others)} Give a folder such as runs/demo."
+            )
+        return folder
+
+    def log(self, name: str, line: dict[str, Any]) -> None:
+        """Append one line of figures to NAME.jsonl."""
+        path = self.path / f"{name}.jsonl"
+        with storage_errors(path), open(path, "a", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """The lines of NAME.jsonl so far; an unfinished last line, left by a crash, is passed over."""
+        path = self.path / f"{name}.jsonl"
+        if not path.is_file():
+            return []
+        texts = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(text) for text in texts if text.endswith("\n")]
+
+    def cut_back(self, step: int) -> None:
+        """Forget the figures of all steps after `step`: training goes on from there."""
+        for name in LOGS:
+            kept = [line for line in self.lines(name) if line["step"] <= step]
+            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
+            write_text(self.path / f"{name}.jsonl", text)
+
+    def update_facts(self, **facts: Any) -> dict[str, Any]:
+        """Put facts into run.json, and return all of them."""
+        before = json.loads(self.facts.read_text(encoding="utf-8")) if self.facts.is_file() else {}
+        write_json(self.facts, {**before, **facts})
+        return {**before, **facts}
+
+    def read_facts(self) -> dict[str, Any]:
+        """run.json."""
+        return json.loads(self.facts.read_text(encoding="utf-8"))
+
+    def read_evaluation(self) -> list[dict[str, Any]]:
+        """The rows of evaluation.json so far."""
+        return json.loads(self.evaluation.read_text(encoding="utf-8")) if self.evaluation.is_file() else []
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the folder while a run writes to it. UserError if another process does."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with storage_errors(self.path), open(self.path / ".lock", "a+", encoding="utf-8") as file:
+            if not _lock(file.fileno()):
+                raise UserError(
+                    f"Another run is writing to {self.path}. Wait for it, stop it, or choose another name."
+                )
+            yield
+
+
+def _lock(handle: int) -> bool:
+    """Take the lock of an open file, which the system gives back when the process ends, however it ends."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,196 @@
+"""Who watches a training run: figures, validation, samples, checkpoints. Each is called after every step."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from groundup.evaluation.score import rolling
+from groundup.evaluation.texts import Texts
+from groundup.generation.engine import generate
+from groundup.runs.folder import RunFolder
+from groundup.runs.recipe import Recipe
+from groundup.system.progress import TrainingView
+from groundup.tasks.perplexity import bits_interval, excess_percent
+from groundup.training.loop import State
+from groundup.training.precision import autocast
+from groundup.training.snapshot import state_tensors
+from groundup.weights.checkpoints import save_checkpoint
+from groundup.weights.folder import Loaded
+
+LIVE_SECONDS = 20.0
+"""A sample is shown on the screen this often. It has a generator of its own and is not kept."""
+
+
+def is_due(step: int, every: int, steps: int) -> bool:
+    """Whether something that happens every so many steps (0: only at the ends) happens after this one."""
+    return step in (0, steps) or (every > 0 and step % every == 0)
+
+
+@dataclass
+class Figures:
+    """Writes what each step gave: what is the same on every run to metrics.jsonl, times to timing.jsonl."""
+
+    folder: RunFolder
+    view: TrainingView
+    seconds_before: float = 0.0  # of this run, before it was continued
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
+        self._step_began, self._tokens = self._began, 0
+
+    def __call__(self, state: State) -> None:
+        speed = (state.tokens - self._tokens) / max(1e-9, self.clock() - self._step_began)
+        line = {
+            "loss": state.loss,
+            "learning_rate": state.learning_rate,
+            "gradient_norm": state.gradient_norm,
+        }
+        self.folder.log("metrics", {"kind": "train", "step": state.step, **line, "tokens": state.tokens})
+        timing = {"step": state.step, "seconds": round(self.seconds, 3), "tokens_per_second": round(speed, 1)}
+        self.folder.log("timing", timing)
+        self.view.step(state.step, state.loss, speed)
+
+    def step_begins(self, state: State) -> None:
+        """Called before the first step and after everything else: what others did is not the step's time."""
+        self._step_began, self._tokens = self.clock(), state.tokens
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken so far, over all its parts."""
+        return self.seconds_before + self.clock() - self._began
+
+
+@dataclass
+class Validation:
+    """Scores a fixed set of validation texts, document by document."""
+
+    folder: RunFolder
+    loaded: Loaded
+    texts: Texts
+    recipe: Recipe
+    view: TrainingView
+
+    def __call__(self, state: State) -> None:
+        if not is_due(state.step, self.recipe.validate.every, self.recipe.train.steps):
+            return
+        with autocast(self.recipe.train.precision, self.loaded.device):
+            found = rolling(self.loaded.model, self.texts.ids)
+        n_tokens, n_bytes = int(found.targets.sum()), int(self.texts.n_bytes.sum())
+        loss, floor, excess = found.nats.sum() / n_tokens, None, None
+        bits = found.nats.sum() / math.log(2) / n_bytes
+        if self.texts.floor_bits is not None:
+            floor, excess = float(self.texts.floor_bits.sum() / n_bytes), excess_percent(found, self.texts)[0]
+        self.folder.log(
+            "metrics",
+            {
+                "kind": "validation",
+                "step": state.step,
+                "loss": float(loss),
+                "perplexity": math.exp(loss),
+                "accuracy": float(found.right.sum() / n_tokens),
+                "bits_per_byte": float(bits),
+                "interval": bits_interval(found, self.texts),
+                "floor_bits_per_byte": floor,
+                "excess_percent": excess,
+                "documents": len(self.texts.ids),
+                "tokens": n_tokens,
+                "bytes": n_bytes,
+            },
+        )
+        above = f", {excess:.1f} % above the best possible" if excess is not None else ""
+        self.view.note(f"step {state.step}: validation loss {loss:.3f}, {bits:.3f} bits per byte{above}")
+
+
+@dataclass
+class Samples:
+    """Keeps samples from the same prompts and seed over time, so that one sees the model learn."""
+
+    folder: RunFolder
+    loaded: Loaded
+    recipe: Recipe
+    view: TrainingView
+    check: Callable[[str, bool], dict[str, object] | None] | None = None  # (text, complete) -> first mistake
+
+    def __call__(self, state: State) -> None:
+        steps, settings = self.recipe.train.steps, self.recipe.sample
+        early = state.step == max(1, round(steps / 10))  # the report shows 0 %, 10 % and 100 %
+        if not (early or is_due(state.step, settings.every, steps)):
+            return
+        for prompt in settings.prompts:
+            how = {"temperature": settings.temperature, "top_k": settings.top_k, "top_p": settings.top_p}
+            pieces = list(
+                generate(self.loaded, prompt, max_tokens=settings.max_tokens, seed=self.recipe.seed, **how)  # type: ignore[arg-type]
+            )
+            text = "".join(piece.text for piece in pieces)
+            mistake = self.check(prompt + text, pieces[-1].finished == "border") if self.check else None
+            self.folder.log(
+                "samples",
+                {
+                    "step": state.step,
+                    "share": state.step / steps,
+                    "prompt": prompt,
+                    "text": text,
+                    **how,
+                    "seed": self.recipe.seed,
+                    "mistake": mistake,
+                    "checked": self.check is not None,
+                },
+            )
+            self.view.sample(state.step, prompt, text)
+
+
+@dataclass
+class LiveSample:
+    """Shows a sample on the screen every 20 seconds. It changes nothing that the run computes or keeps."""
+
+    loaded: Loaded
+    recipe: Recipe
+    view: TrainingView
+    clock: Callable[[], float] = time.monotonic
+    _last: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._last = self.clock()
+
+    def __call__(self, state: State) -> None:
+        if self.clock() - self._last < LIVE_SECONDS:
+            return
+        settings, prompt = self.recipe.sample, self.recipe.sample.prompts[0]
+        pieces = generate(
+            self.loaded,
+            prompt,
+            max_tokens=80,
+            temperature=settings.temperature,
+            top_k=settings.top_k,
+            seed=state.step,
+        )
+        self.view.sample(state.step, prompt, "".join(piece.text for piece in pieces))
+        self._last = self.clock()
+
+
+@dataclass
+class Checkpoints:
+    """Saves the run every so many steps, at the end, and when it is asked to stop."""
+
+    folder: RunFolder
+    loaded: Loaded
+    recipe: Recipe
+    after: Callable[[State], None] | None = None
+
+    def __call__(self, state: State) -> None:
+        settings = self.recipe.train.checkpoint
+        if not state.stop and not is_due(state.step, settings.every, self.recipe.train.steps):
+            return
+        values = {"tokens": state.tokens}
+        save_checkpoint(
+            self.folder.checkpoints,
+            self.loaded,
+            step=state.step,
+            tensors=state_tensors(state),
+            values=values,
+            keep=settings.keep,
+        )
+        if self.after:
+            self.after(state)

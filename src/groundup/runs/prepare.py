@@ -1,0 +1,170 @@
+"""From a source of texts to what training reads: a tokenizer, and tokens in two parts, kept for the next
+run.
+"""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from groundup.data.corpus import corpus_fingerprint
+from groundup.data.shards import Shard, open_shards, write_shards
+from groundup.data.split import split_corpus
+from groundup.datasets import DATASETS
+from groundup.errors import UserError, did_you_mean
+from groundup.runs.recipe import DataSettings, Recipe, TokenizerSettings
+from groundup.system.files import cache_folder
+from groundup.system.progress import View
+from groundup.text.bpe import train_bpe
+from groundup.text.tokenizer import Tokenizer
+
+TOKENIZER_BYTES, ENDLESS_TOKENIZER_BYTES = 30_000_000, 3_000_000
+"""Text that a tokenizer learns from; more changes hardly a merge. An endless source is more uniform."""
+
+DATASET_TOKENS, DATASET_VALIDATION_TOKENS = 5_000_000, 100_000
+"""What is taken of an endless dataset when a recipe does not say."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The documents of both parts, to be read as often as needed, and what identifies them."""
+
+    name: str
+    train: Callable[[], Iterator[str]]
+    validation: Callable[[], Iterator[str]]
+    fingerprint: str
+    endless: bool = False
+    floor: Callable[[str], float] | None = None
+    check: Callable[[str, bool], dict[str, object] | None] | None = None  # (text, complete) -> first mistake
+
+    def whole(self) -> Iterator[str]:
+        """All documents of both parts; of an endless source, the validation part alone."""
+        return self.validation() if self.endless else itertools.chain(self.train(), self.validation())
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training reads."""
+
+    source: Source
+    tokenizer: Tokenizer
+    train: Shard
+    validation: Shard
+
+    def facts(self) -> dict[str, Any]:
+        """For run.json: what the data are, in numbers, and the fingerprint that notices a change."""
+        return {
+            "source": self.source.name,
+            "documents": self.train.manifest["n_documents"],
+            "bytes": self.train.manifest["n_bytes"],
+            "tokens": self.train.manifest["n_tokens"],
+            "validation_documents": self.validation.manifest["n_documents"],
+            "validation_bytes": self.validation.manifest["n_bytes"],
+            "validation_tokens": self.validation.manifest["n_tokens"],
+            "vocab_size": self.tokenizer.vocab_size,
+            "fingerprint": _digest(self.train.fingerprint, self.validation.fingerprint),
+            "folder": str(self.train.folder.parent),
+        }
+
+
+def prepare(recipe: Recipe, view: View) -> Prepared:
+    """Find or make the tokenizer and the tokens that a recipe asks for."""
+    source = open_source(recipe.data, recipe.seed)
+    tokenizer_from = recipe.model.get("from", recipe.tokenizer.source)
+    key = _digest(source.fingerprint, repr(recipe.data), repr(recipe.tokenizer), str(tokenizer_from))
+    folder = cache_folder() / "prepared" / f"{Path(source.name).stem}-{key[:16]}"
+    tokenizer = _tokenizer(recipe.tokenizer, source, folder, view, recipe.model.get("from"))
+    train_tokens = recipe.data.max_tokens or (DATASET_TOKENS if source.endless else 0)
+    validation_tokens = recipe.data.validation_tokens or (DATASET_VALIDATION_TOKENS if source.endless else 0)
+    train = _shard(folder / "train", source.train, tokenizer, train_tokens, None, view)
+    validation = _shard(
+        folder / "validation", source.validation, tokenizer, validation_tokens, source.floor, view
+    )
+    return Prepared(source, tokenizer, train, validation)
+
+
+def open_source(data: DataSettings, seed: int) -> Source:
+    """The documents of a dataset's name, or of a file or folder. UserError if it is neither."""
+    path = Path(data.source).expanduser()
+    if data.source in DATASETS.names():
+        dataset = DATASETS.get(data.source)
+        first = itertools.islice(dataset.documents("train", seed), 20)
+        return Source(
+            name=dataset.name,
+            train=lambda: dataset.documents("train", seed),
+            validation=lambda: dataset.documents("validation", seed),
+            fingerprint=_digest(dataset.name, str(seed), *first),
+            endless=dataset.endless,
+            floor=dataset.floor,
+            check=dataset.check,
+        )
+    if not path.exists():
+        near = did_you_mean(path.name, [*DATASETS.names(), *(p.name for p in _siblings(path))])
+        known = ", ".join(DATASETS.names())
+        raise UserError(
+            f"There is no {data.source!r}: neither a file or folder, nor a dataset.{near} Datasets: {known}."
+        )
+    by = None if data.split.by == "auto" else data.split.by
+    parts = split_corpus(path, by=by, validation=data.split.validation)
+    return Source(str(path), parts.train, parts.validation, corpus_fingerprint(path))
+
+
+def _tokenizer(
+    settings: TokenizerSettings, source: Source, folder: Path, view: View, base: str | None
+) -> Tokenizer:
+    """The tokenizer that the recipe names; a trained one is kept in the cache, a base model brings its
+    own.
+    """
+    if base is not None:
+        return Tokenizer.from_folder(base)
+    if settings.source == "bytes":
+        return Tokenizer.from_bytes()
+    if settings.source != "train":
+        return Tokenizer.from_folder(settings.source)
+    kept = folder / "tokenizer"
+    if (kept / "tokenizer.json").is_file():
+        return Tokenizer.from_folder(kept)
+    with view.phase(f"Learning a vocabulary of {settings.vocab_size:,} tokens") as progress:
+        texts = first_bytes(source.train(), ENDLESS_TOKENIZER_BYTES if source.endless else TOKENIZER_BYTES)
+        tokenizer = train_bpe(texts, settings.vocab_size, progress=progress)
+    tokenizer.save(kept)
+    return tokenizer
+
+
+def _shard(
+    folder: Path,
+    documents: Callable[[], Iterator[str]],
+    tokenizer: Tokenizer,
+    max_tokens: int,
+    floor: Callable[[str], float] | None,
+    view: View,
+) -> Shard:
+    """The tokens of one part, from the cache if they are there and of this tokenizer."""
+    if (folder / "manifest.json").is_file():
+        shard = open_shards(folder)
+        if shard.manifest["tokenizer"] == tokenizer.fingerprint:
+            return shard
+    with view.phase(f"Writing the {folder.name} tokens") as progress:
+        return write_shards(
+            folder, documents(), tokenizer, max_tokens=max_tokens, floor=floor, progress=progress
+        )
+
+
+def first_bytes(texts: Iterable[str], limit: int) -> Iterator[str]:
+    """The first documents, until they hold about `limit` bytes."""
+    for text in texts:
+        yield text
+        limit -= len(text)
+        if limit <= 0:
+            return
+
+
+def _siblings(path: Path) -> Iterator[Path]:
+    return path.parent.iterdir() if path.parent.is_dir() else iter(())
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()

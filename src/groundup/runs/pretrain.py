@@ -1,0 +1,267 @@
+"""Pre-training, whole: prepare the data, make or continue the model, train, evaluate, report."""
+
+import contextlib
+import math
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+import groundup.report
+from groundup.data.batches import Batches
+from groundup.data.order import Order
+from groundup.data.windows import TokenWindows
+from groundup.doctor import Patient, examine
+from groundup.errors import UserError
+from groundup.evaluation.texts import Texts
+from groundup.methods.next_token import NextToken
+from groundup.model.decoder import Decoder
+from groundup.runs.evaluate import evaluate_run
+from groundup.runs.folder import RunFolder
+from groundup.runs.observers import Checkpoints, Figures, LiveSample, Samples, Validation
+from groundup.runs.prepare import Prepared, prepare
+from groundup.runs.recipe import Recipe, make_recipe, model_config
+from groundup.settings import read_toml
+from groundup.system.device import describe, peak_memory_mb, pick_device
+from groundup.system.files import write_text
+from groundup.system.progress import View
+from groundup.training.loop import State, train
+from groundup.training.precision import pick_precision, use_fast_float32
+from groundup.training.snapshot import restore
+from groundup.weights.checkpoints import Checkpoint, checkpoints, read_checkpoint
+from groundup.weights.folder import Loaded, load, read_tensors, save
+from groundup.zoo import family_for
+
+
+def pretrain(
+    recipe: Recipe, path: Path, view: View, *, device: str | None = None, restart: bool = False
+) -> RunFolder:
+    """Train a model as the recipe says, into the run's folder; go on if the folder holds an unfinished run of
+    it.
+
+    UserError if the folder holds a finished run or one of another recipe, unless `restart` is set.
+    """
+    where = pick_device(device)
+    use_fast_float32(where)
+    precision = pick_precision(recipe.train.precision, where)
+    recipe = replace(recipe, train=replace(recipe.train, precision=precision))
+    folder = RunFolder(path)
+    with folder.alone():
+        if restart:
+            clear(folder)
+        refuse_other_run(folder, recipe)
+        prepared = prepare(recipe, view)
+        refuse_changed_data(folder, prepared)
+        kept = checkpoints(folder.checkpoints)
+        checkpoint = read_checkpoint(kept[-1]) if kept else None
+        loaded = make_model(recipe, prepared, checkpoint, where)
+        _begin(folder, recipe, prepared, loaded, where)
+        tasks, texts = recipe.evaluate.tasks, validation_texts(recipe, prepared, 0)
+        if checkpoint is None and "start" in recipe.evaluate.when:
+            evaluate_run(folder, loaded, tasks, texts, view, step=0)
+        state = _train(folder, recipe, prepared, loaded, checkpoint, view)
+        if state.step < recipe.train.steps:
+            folder.update_facts(status="interrupted")
+            view.say(
+                f"Stopped after step {state.step}; everything is saved. The same command goes on from there."
+            )
+            return folder
+        save(folder.model, replace_card(loaded, recipe, prepared, state))
+        if "end" in recipe.evaluate.when:
+            evaluate_run(folder, loaded, tasks, texts, view, step=state.step)
+        folder.update_facts(status="finished")
+        groundup.report.write(folder.path)
+    return folder
+
+
+def clear(folder: RunFolder) -> None:
+    """Forget an earlier run: its figures, checkpoints and model."""
+    for item in folder.path.iterdir():
+        if item.name != ".lock":
+            shutil.rmtree(item) if item.is_dir() else item.unlink()
+
+
+def refuse_other_run(folder: RunFolder, recipe: Recipe) -> None:
+    """UserError if the folder's run is finished, or was started with another recipe."""
+    if not folder.recipe.is_file():
+        return
+    before = make_recipe(read_toml(folder.recipe))
+    other = [
+        f"{section}.{key}" if isinstance(value, dict) else section
+        for section, value in recipe.to_table().items()
+        for key in (value if isinstance(value, dict) else [""])
+        if _pick(before.to_table(), section, key) != _pick(recipe.to_table(), section, key)
+    ]
+    if other:
+        raise UserError(
+            f"{folder.path} was started with another recipe ({', '.join(other[:3])} differ). Start it over "
+            "with "
+            f"--restart, or choose another name with name=NAME."
+        )
+    if folder.facts.is_file() and folder.read_facts().get("status") == "finished":
+        raise UserError(
+            f"{folder.path} is finished. Start it over with --restart, or choose another name with name=NAME."
+        )
+
+
+def refuse_changed_data(folder: RunFolder, prepared: Prepared) -> None:
+    """UserError if the data of a run that is being continued are not what they were."""
+    if not folder.facts.is_file():
+        return
+    before = folder.read_facts().get("data", {}).get("fingerprint")
+    if before not in (None, prepared.facts()["fingerprint"]):
+        raise UserError(
+            f"The data of {prepared.source.name} changed since {folder.path} was started. Bring them back, "
+            "or "
+            f"start over with --restart."
+        )
+
+
+def make_model(
+    recipe: Recipe, prepared: Prepared, checkpoint: Checkpoint | None, device: torch.device
+) -> Loaded:
+    """A new model from the recipe's seed, the one it starts `from`, or that of the checkpoint."""
+    if "from" in recipe.model:
+        base = load(recipe.model["from"])
+        model, config = base.model, base.config
+    else:
+        config = model_config(recipe, prepared.tokenizer.vocab_size)
+        model = Decoder(config)
+        model.initialise(torch.Generator().manual_seed(recipe.seed))
+    if checkpoint is not None:
+        family_for(config).table.pull(model, read_tensors(checkpoint.folder), tied=config.tie_embeddings)
+    return Loaded(model.to(device), prepared.tokenizer, config)
+
+
+def make_batches(recipe: Recipe, prepared: Prepared) -> Batches:
+    """The samples of every step, as the recipe's seed orders them."""
+    windows = TokenWindows(prepared.train.tokens, recipe.train.sequence_length)
+    micro_batch = min(recipe.train.micro_batch, recipe.train.samples_per_step)
+    order = Order(len(windows), recipe.seed)
+    return Batches(windows, order, samples_per_step=recipe.train.samples_per_step, micro_batch=micro_batch)
+
+
+def validation_texts(recipe: Recipe, prepared: Prepared, max_tokens: int) -> Texts:
+    """The first documents of the validation part; 0 takes all."""
+    return Texts.from_shard(prepared.validation, prepared.tokenizer, max_tokens)
+
+
+def replace_card(loaded: Loaded, recipe: Recipe, prepared: Prepared, state: State) -> Loaded:
+    """The model with its card: where it comes from, in words."""
+    data = prepared.facts()
+    card = (
+        f"---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n# {recipe.name}\n\n"
+        f"{loaded.model.n_parameters():,} parameters, trained from scratch with groundup for {state.step:,} "
+        "steps "
+        f"on {state.tokens:,} tokens of {Path(data['source']).name} ({data['bytes']:,} bytes).\n"
+    )
+    return Loaded(loaded.model, loaded.tokenizer, loaded.config, card)
+
+
+def _begin(
+    folder: RunFolder, recipe: Recipe, prepared: Prepared, loaded: Loaded, device: torch.device
+) -> None:
+    """Write down what is about to run."""
+    texts = validation_texts(recipe, prepared, recipe.validate.tokens)
+    floor = None if texts.floor_bits is None else float(texts.floor_bits.sum() / texts.n_bytes.sum())
+    write_text(folder.recipe, recipe.to_toml())
+    before = folder.read_facts() if folder.facts.is_file() else {}
+    folder.update_facts(
+        name=recipe.name,
+        groundup=groundup.__version__,
+        status="running",
+        **describe(device),
+        dtype=recipe.train.precision,
+        parameters=loaded.model.n_parameters(),
+        parameters_without_embeddings=loaded.model.n_parameters(embeddings=False),
+        family=family_for(loaded.config).name,
+        steps=recipe.train.steps,
+        tokens_per_step=recipe.train.tokens_per_step,
+        floor_bits_per_byte=floor,
+        data=prepared.facts(),
+        started=before.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=before.get("seconds", 0.0),
+        peak_memory_mb=peak_memory_mb(),
+    )
+
+
+def _train(
+    folder: RunFolder,
+    recipe: Recipe,
+    prepared: Prepared,
+    loaded: Loaded,
+    checkpoint: Checkpoint | None,
+    view: View,
+) -> State:
+    """The training itself, from the checkpoint or from the start, with all who watch it."""
+    method = NextToken(loaded.model)
+    state = State.fresh(method, recipe.train)
+    torch.manual_seed(recipe.seed)  # dropout
+    if checkpoint is not None:
+        restore(state, checkpoint.tensors)
+        state.step, state.tokens = checkpoint.step, checkpoint.values["tokens"]
+        view.say(f"Going on from step {state.step} of {recipe.train.steps}.")
+    folder.cut_back(state.step if checkpoint else -1)
+    texts = validation_texts(recipe, prepared, recipe.validate.tokens)
+    floor = None
+    if texts.floor_bits is not None:
+        floor = float(texts.floor_bits.sum() * math.log(2) / sum(len(ids) - 1 for ids in texts.ids))
+    with view.training(recipe.train.steps, state.step, floor) as training_view:
+        figures = Figures(folder, training_view, folder.read_facts()["seconds"])
+
+        def keep_up(state: State) -> None:
+            folder.update_facts(seconds=round(figures.seconds, 1), peak_memory_mb=peak_memory_mb())
+            groundup.report.write(folder.path)
+
+        watching: list[Callable[[State], None]] = [
+            Validation(folder, loaded, texts, recipe, training_view),
+            Samples(folder, loaded, recipe, training_view, prepared.source.check),
+        ]
+        if checkpoint is None:
+            first = make_batches(recipe, prepared).at(0)[0]
+            for finding in examine(
+                Patient(loaded.model, first["ids"].to(loaded.device), first["targets"].to(loaded.device))
+            ):
+                if not finding.ok:
+                    training_view.note(f"Warning ({finding.check}): {finding.message}")
+            for observe in watching:
+                observe(state)
+        live = LiveSample(loaded, recipe, training_view)
+        with stopping(state, training_view.note):
+            saving = Checkpoints(folder, loaded, recipe, keep_up)
+            figures.step_begins(state)
+            observers = (figures, *watching, live, saving, figures.step_begins)
+            return train(
+                method, make_batches(recipe, prepared), recipe.train, state=state, observers=observers
+            )
+
+
+@contextlib.contextmanager
+def stopping(state: State, say: Callable[[str], None]) -> Iterator[None]:
+    """While this holds, the first SIGINT or SIGTERM ends the run after its step, with a checkpoint; a second
+    at once.
+    """
+
+    def ask(number: int, frame: object) -> None:
+        if state.stop:
+            raise KeyboardInterrupt
+        state.stop = True
+        say("Stopping after this step …")
+
+    before = {}
+    with contextlib.suppress(ValueError):  # only the main thread may set handlers
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _pick(table: dict, section: str, key: str) -> object:
+    value = table.get(section)
+    return value.get(key) if isinstance(value, dict) else value

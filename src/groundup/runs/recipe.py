@@ -1,0 +1,159 @@
+"""The typed recipe: all that a run is told, complete in one TOML file."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from groundup.errors import UserError
+from groundup.model.config import ModelConfig
+from groundup.settings import Table, build, read_toml, to_table, to_toml, with_changes
+from groundup.tasks import TASKS
+from groundup.training.settings import TrainSettings
+from groundup.zoo import FAMILIES, family_for
+
+AUTO_TOKENS = 16384
+"""Tokens of one forward that `micro_batch = "auto"` aims at; more is not faster on a CPU, and takes
+memory.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSettings:
+    """Which part of the data is kept for validation."""
+
+    by: Literal["auto", "hash", "position", "files"] = "auto"
+    validation: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.validation < 1:
+            raise UserError(
+                f"data.split.validation = {self.validation} is no share. Use a number such as 0.1."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """What to learn from: a name in datasets/, a file or a folder. Numbers are tokens; 0 means all."""
+
+    source: str
+    split: SplitSettings = field(default_factory=SplitSettings)
+    max_tokens: int = 0
+    validation_tokens: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerSettings:
+    """Where the tokenizer comes from: "train" (on this data), "bytes", or a folder with tokenizer.json."""
+
+    source: str = "train"
+    vocab_size: int = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidateSettings:
+    """Validation while training: every so many steps, on the first so many tokens of the validation part."""
+
+    every: int = 100
+    tokens: int = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSettings:
+    """Samples while training: every so many steps, one for each prompt, always from the same seed."""
+
+    every: int = 500
+    prompts: tuple[str, ...] = ("",)
+    max_tokens: int = 200
+    temperature: float = 0.8
+    top_k: int = 50
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """Which tasks to run, and when."""
+
+    tasks: tuple[str, ...] = ("perplexity",)
+    when: tuple[Literal["start", "end"], ...] = ("end",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One run, whole."""
+
+    name: str
+    seed: int = 1
+    data: DataSettings
+    tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
+    model: Mapping[str, Any] = field(default_factory=dict)  # fields of ModelConfig, beside `family` or `from`
+    train: TrainSettings
+    validate: ValidateSettings = field(default_factory=ValidateSettings)
+    sample: SampleSettings = field(default_factory=SampleSettings)
+    evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+
+    def __post_init__(self) -> None:
+        if not self.name or set(self.name) & set('/\\:*?"<>|') or self.name.startswith("."):
+            raise UserError(
+                f"The name {self.name!r} cannot be a folder's name. Use letters, digits, - and _."
+            )
+
+    def to_table(self) -> Table:
+        """The recipe as tables, in the order of the fields."""
+        return to_table(self)
+
+    def to_toml(self) -> str:
+        """The recipe as a file that can be run again."""
+        return to_toml(self.to_table())
+
+
+def read_recipe(path: Path | str, changes: Iterable[str] = ()) -> Recipe:
+    """Read a recipe and put in the changes (section.key=value). UserError for whatever does not fit."""
+    return make_recipe(with_changes(read_toml(path), changes))
+
+
+def make_recipe(table: Table) -> Recipe:
+    """A checked recipe from its tables."""
+    train = table.get("train")
+    if (
+        isinstance(train, dict)
+        and train.get("micro_batch") == "auto"
+        and isinstance(train.get("sequence_length"), int)
+    ):
+        rows = train.get("tokens_per_step", AUTO_TOKENS) // train["sequence_length"]
+        train = train | {"micro_batch": max(1, min(rows, AUTO_TOKENS // train["sequence_length"]))}
+        table = table | {"train": train}
+    recipe = build(Recipe, table)
+    check_parts(recipe)
+    return recipe
+
+
+def check_parts(recipe: Recipe) -> None:
+    """UserError for an unknown task, or a model that no family has, before anything is done."""
+    for task in recipe.evaluate.tasks:
+        TASKS.get(task)
+    if "from" not in recipe.model:
+        family_for(model_config(recipe, vocab_size=recipe.tokenizer.vocab_size))
+
+
+def model_config(recipe: Recipe, vocab_size: int) -> ModelConfig:
+    """The configuration of a new model: the family's defaults, changed by the recipe's [model] table."""
+    table = dict(recipe.model)
+    family = FAMILIES.get(table.pop("family", "gpt2"))
+    known = {f.name for f in dataclasses.fields(ModelConfig)}
+    wanted = {**family.defaults, "vocab_size": vocab_size, **table}
+    if not wanted.keys() - known and wanted.get("context_length") is None:
+        wanted["context_length"] = recipe.train.sequence_length
+    config = build(ModelConfig, wanted, where="model")
+    if config.context_length < recipe.train.sequence_length:
+        raise UserError(
+            f"train.sequence_length = {recipe.train.sequence_length} is longer than model.context_length = "
+            f"{config.context_length}. Shorten the one, or lengthen the other."
+        )
+    if config.vocab_size < vocab_size:
+        raise UserError(
+            f"model.vocab_size = {config.vocab_size} is smaller than the tokenizer's {vocab_size}. Leave it "
+            "out."
+        )
+    return config

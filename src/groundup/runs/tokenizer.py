@@ -1,0 +1,56 @@
+"""Jobs with tokenizers: learn one from a source, and show what one does to a text."""
+
+from pathlib import Path
+
+from rich.text import Text
+
+from groundup.errors import UserError
+from groundup.runs.prepare import TOKENIZER_BYTES, first_bytes, open_source
+from groundup.runs.recipe import DataSettings
+from groundup.system.files import whole_folder
+from groundup.system.progress import View
+from groundup.text.bpe import train_bpe
+from groundup.text.tokenizer import Tokenizer
+from groundup.weights.folder import model_folder
+
+COLOURS = (
+    "black on bright_cyan",
+    "black on bright_yellow",
+    "black on bright_green",
+    "black on bright_magenta",
+)
+
+
+def train_tokenizer(source: str, folder: Path, vocab_size: int, view: View) -> Tokenizer:
+    """Learn a vocabulary from all documents of a source and save it, whole or not at all."""
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        raise UserError(f"{folder} is there already. Choose another folder, or delete it first.")
+    documents = open_source(DataSettings(source=source), seed=1).whole()
+    with view.phase(f"Learning a vocabulary of {vocab_size:,} tokens") as progress:
+        tokenizer = train_bpe(first_bytes(documents, TOKENIZER_BYTES), vocab_size, progress=progress)
+    with whole_folder(folder) as part:
+        tokenizer.save(part)
+    view.say(f"{tokenizer.vocab_size:,} tokens, saved in {folder}.")
+    return tokenizer
+
+
+def open_tokenizer(where: Path) -> Tokenizer:
+    """The tokenizer of a folder, of a model or of a run."""
+    if (where / "tokenizer.json").is_file():
+        return Tokenizer.from_folder(where)
+    return Tokenizer.from_folder(model_folder(where))
+
+
+def show_tokens(where: Path, text: str, view: View) -> None:
+    """Print the pieces of a text in colours, their ids, and how many bytes a token holds on average."""
+    tokenizer = open_tokenizer(where)
+    ids = tokenizer.encode(text)
+    if not ids:
+        raise UserError("The text is empty. Give a text to cut into tokens.")
+    coloured = Text()
+    for place, piece in enumerate(tokenizer.pieces(ids)):
+        coloured.append(piece, style=COLOURS[place % len(COLOURS)])
+    view.console.print(coloured)
+    view.say(" ".join(map(str, ids)))
+    n_bytes = len(text.encode())
+    view.say(f"{len(ids)} tokens for {n_bytes} bytes: {n_bytes / len(ids):.2f} bytes a token")

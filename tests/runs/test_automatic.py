@@ -1,0 +1,63 @@
+"""The recipe that is chosen for a text of one's own."""
+
+from pathlib import Path
+
+import pytest
+
+from groundup.errors import UserError
+from groundup.runs.automatic import first_table, fit, recipe_for, run_name, vocabulary_for
+from groundup.runs.recipe import make_recipe
+from groundup.settings import Table
+from tests.runs.conftest import quiet_view
+
+
+def laptop(table: Table) -> float:
+    """Tokens a second of an imagined machine that multiplies 30 million parameters with 1,000 tokens a
+    second.
+    """
+    model, vocabulary = table["model"], table["tokenizer"]["vocab_size"]
+    return 3e10 / (12 * model["n_layers"] * model["d_model"] ** 2 + model["d_model"] * vocabulary)
+
+
+@pytest.mark.parametrize(
+    "n_bytes, vocabulary",
+    [(1, 512), (150_000, 512), (1_100_000, 1024), (5_000_000, 2048), (29_000_000, 4096)],
+)
+def test_the_vocabulary_grows_with_the_root_of_the_text(n_bytes: int, vocabulary: int) -> None:
+    assert vocabulary_for(n_bytes) == vocabulary
+
+
+@pytest.mark.parametrize("source", ["My book.txt.gz", "/a/b/My book.txt", "My book.jsonl"])
+def test_a_run_is_named_after_its_text(source: str) -> None:
+    assert run_name(source) == "My_book"
+
+
+def test_more_minutes_give_a_larger_model_and_more_tokens() -> None:
+    sizes, tokens = [], []
+    for minutes in (1, 10, 100):
+        table = fit(first_table("x", "x", None), None, 60 * minutes, laptop)
+        sizes.append(table["model"]["d_model"])
+        tokens.append(table["train"]["steps"])
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[-1]
+    assert tokens == sorted(tokens)
+
+
+def test_a_short_text_is_not_read_more_often_than_the_limit() -> None:
+    from groundup.runs.automatic import EPOCHS, TOKENS_PER_STEP
+
+    table = fit(first_table("x", "x", 150_000), 150_000, 6000, laptop)
+    assert table["train"]["steps"] * TOKENS_PER_STEP <= EPOCHS * 150_000 / 3.5
+
+
+@pytest.mark.parametrize("n_bytes", [20_000, 150_000, 5_000_000, None])
+@pytest.mark.parametrize("minutes", [0.1, 3, 600])
+def test_every_choice_is_a_valid_recipe(n_bytes: int | None, minutes: float) -> None:
+    recipe = make_recipe(fit(first_table("x", "x", n_bytes), n_bytes, 60 * minutes, laptop))
+    assert recipe.train.steps >= 20
+    assert recipe.train.warmup_steps < recipe.train.steps
+
+
+def test_no_minutes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--minutes"):
+        recipe_for("village", 0, tmp_path, quiet_view())
