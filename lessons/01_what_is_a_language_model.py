@@ -189,12 +189,12 @@ def make_model() -> groundup.Loaded:
     order = groundup.Order(len(windows), seed=1)
     batches = groundup.Batches(windows, order, samples_per_step=4, micro_batch=4)
     settings = TrainSettings(
-        steps=20 if SHORT else 1200,
+        steps=15 if SHORT else 1200,
         tokens_per_step=4 * length,
         sequence_length=length,
         micro_batch=4,
         learning_rate=8e-3,
-        warmup_steps=10 if SHORT else 60,
+        warmup_steps=5 if SHORT else 60,
         schedule="linear",
     )
     groundup.train(NextToken(model), batches, settings)
@@ -222,7 +222,7 @@ def next_logits(ids: list[int]) -> torch.Tensor:
 
 
 def bits_of_beginning(text: str) -> float:
-    """-log2 of the probability that a village text begins so: village.bits for texts that are not finished."""
+    """-log2 of the probability that a village text begins so: village.bits, but of unfinished texts."""
     reading = read(text)
     mass = sum(reading.ends.values()) + reading.unfinished
     return reading.shift - math.log2(mass) if mass else math.inf
@@ -250,14 +250,14 @@ plt.show()
 # ## The loss by hand, on the real model
 #
 # The numbers $z$ that the model gives are called **logits**. The *softmax* makes probabilities of them,
-# $p_i = e^{z_i} / \sum_j e^{z_j}$, and the loss of a guess is $-\ln p$ of what came, as before. To learn, one must
-# know how the loss changes with each logit. Its gradient is as simple as can be: **$p$, less 1 at what
-# really came**.
+# $p_i = e^{z_i} / \sum_j e^{z_j}$, and the loss of a guess is $-\ln p$ of what came, as before. To learn,
+# one must know how the loss changes with each logit. This gradient is as simple as can be: **$p$, less 1 at
+# what really came**.
 
 
 # %%
 def loss_and_gradient(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(T, V) logits, (T,) what came -> the sum of the losses, and its gradient by the logits (T, V)."""
+    """(T, V) logits, (T,) what came -> the sum of the losses; its gradient by the logits (T, V)."""
     largest = logits.max(-1, keepdim=True).values  # taken off, so that no power becomes infinite
     powers = (logits - largest).exp()
     p = powers / powers.sum(-1, keepdim=True)

@@ -79,6 +79,28 @@ def test_the_network_cannot_be_reached_from_a_test():
         local.connect(("192.0.2.1", 80))
 
 
+def test_git_ignores_no_file_of_the_project_itself():
+    """A line such as `runs/` in .gitignore, without the slash before it, would leave out src/groundup/runs/."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("This copy of the project is not under git.")
+    command = [
+        "git",
+        "ls-files",
+        "--others",
+        "--ignored",
+        "--exclude-standard",
+        "--",
+        "src",
+        "tests",
+        "docs",
+        "lessons",
+    ]
+    ignored = subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    assert not [name for name in ignored if name.endswith((".py", ".css", ".md", ".ipynb", ".toml"))]
+
+
 @pytest.mark.parametrize("folder", REGISTRIES)
 def test_every_folder_that_is_a_registry_has_its_conformance_test(folder: str):
     """One test that walks the whole folder, so that a new file is tested the moment it exists."""

@@ -4,8 +4,8 @@ python tools/lessons.py check           compares only; runs nothing
 python tools/lessons.py build           runs the lessons that are out of date, and writes their notebooks
 python tools/lessons.py build 01 02     runs those whose names begin so, whatever state they are in
 
-A lesson is `lessons/NN_name.py`, a Python file whose cells begin with `# %%`. Its notebook holds what came out when it
-ran, and in its metadata the hash of the cells that ran: so a change since then is noticed without running anything.
+A lesson is `lessons/NN_name.py`, a Python file whose cells begin with `# %%`. Its notebook holds what came
+out when it ran, and in its metadata the hash of the cells that ran: a change since then is noticed at once.
 """
 
 import base64
@@ -73,7 +73,7 @@ def complaint(source: Path) -> str | None:
 def run(source: Path) -> Notebook:
     """The executed notebook of a lesson, trimmed. Raises nbclient's CellExecutionError where a cell fails.
 
-    It runs whole and in an empty folder, so that nothing depends on what lies about here, such as a trained demo.
+    It runs whole and in an empty folder, so that nothing depends on what lies about, such as a trained demo.
     """
     import nbclient
 

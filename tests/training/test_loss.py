@@ -6,9 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.testing import assert_close
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from groundup.training.loss import IGNORED, ROWS, linear_cross_entropy
 
@@ -16,7 +15,7 @@ D, V = 8, 23
 
 
 def example(rows: int, ignored: float, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
-    """Hidden states (N, D) and a matrix (V, D) that want gradients, and targets (N,), some of them ignored."""
+    """Hidden states (N, D) and a matrix (V, D) that want gradients, and targets (N,), some ignored."""
     generator = torch.Generator().manual_seed(rows)
     hidden, weight = (torch.randn(n, D, generator=generator, dtype=dtype) for n in (rows, V))
     targets = torch.randint(V, (rows,), generator=generator)
@@ -129,15 +128,15 @@ def test_a_gradient_of_the_gradient_is_refused_because_it_would_be_wrong():
         gradient.sum().backward()
 
 
-class Largest(TorchDispatchMode):
+class Largest(TorchFunctionMode):
     """Remembers the largest number of entries that any tensor had."""
 
     entries = 0
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        tensors = [t for t in tree_leaves(result) if isinstance(t, Tensor)]
-        self.entries = max(self.entries, *(t.numel() for t in tensors), 0)
+        if isinstance(result, Tensor):
+            self.entries = max(self.entries, result.numel())
         return result
 
 

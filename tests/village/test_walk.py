@@ -6,6 +6,9 @@ from groundup.village.grammar import village
 from groundup.village.randomness import Draws
 from groundup.village.table import Table
 
+FIRST = "ea3cfca990f386f1b2810726ee9966436f11517b58436a0c6f926dfda8f2ccd4"
+FAR = "de313db507b2148761aaf0e71531d27193a1f9a5440b2be20651aeaa04490ee8"
+
 
 def test_the_generator_gives_the_published_numbers_of_splitmix64() -> None:
     draws = Draws(0, 0)

@@ -99,7 +99,7 @@ def _by_hash(documents: Documents, share: float, wanted: bool) -> Iterator[str]:
 def _place(documents: Documents, share: float) -> tuple[int, int]:
     """Where `share` of the characters are read: the number of that document, and the place in it to cut."""
     lengths = [len(text) for text in documents()]
-    left = round(sum(lengths) * share)
+    left = min(round(sum(lengths) * share), sum(lengths) - 1)
     for which, length in enumerate(lengths):
         if left < length:
             text = next(itertools.islice(documents(), which, None))

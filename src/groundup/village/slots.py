@@ -24,6 +24,7 @@ from groundup.village.world import Facts, swapped, with_fact
 
 NUMBERS = tuple("no one two three four five six seven eight nine ten eleven twelve".split())
 PERSONS, THINGS, PLACES = "abcri", "xy", "pqo"
+MOST_KEPT = 8000  # tables, of about 3 kB each
 SLOT = re.compile(r"(?:(\w+) )?(\w)(?:([?!])(\w*))?(?:\.(\w+))?")
 FIELD = {name: place for place, name in enumerate(Facts._fields)}
 
@@ -32,7 +33,7 @@ TAKEN: dict[str, Callable[[Facts], tuple[int, ...]]] = {
     "a": lambda facts: tuple(sorted((facts.b, facts.c))),
     "b": lambda facts: tuple(sorted((facts.a, facts.c))),
     "c": lambda facts: tuple(sorted((facts.a, facts.b))),
-    "r": lambda facts: tuple(sorted((facts.a, facts.b, facts.c))),
+    "r": lambda facts: tuple(sorted((facts.a, facts.b, facts.c, facts.r))),
     "x": lambda facts: facts.seen,
     "p": lambda facts: (facts.p,),
     "q": lambda facts: (facts.p,),
@@ -120,10 +121,13 @@ class Slots:
         return self.known(register, form, ending, line)
 
     def keep(self, key: Hashable, options: Callable[[], list[tuple[int, str, Any]]]) -> Table:
-        """The table of that key, made only once."""
-        if key not in self.kept:
-            self.kept[key] = Table(options())
-        return self.kept[key]
+        """The table of that key, made only once, as long as there are not too many."""
+        table = self.kept.get(key)
+        if table is None:
+            table = Table(options())
+            if len(self.kept) < MOST_KEPT:
+                self.kept[key] = table
+        return table
 
     def listed(self, name: str, shape: Callable[[str], str]) -> Choice:
         """A word of a list; nothing depends on it."""
@@ -172,8 +176,6 @@ class Slots:
                 free = [i for i, word in enumerate(words) if word and i not in barred]
                 return [(weight, words[i], i) for weight, i in falling(free)]
 
-            if register in THINGS and len(barred) > 2:  # there would be too many such tables to keep
-                return Table(options())
             return self.keep((register, form, trait, barred), options)
 
         def take(facts: Facts, value: int) -> Facts:

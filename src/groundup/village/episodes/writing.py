@@ -44,7 +44,7 @@ COUNTING = beat(
 SHARES = beat(
     "I keep {k?} of the {g} and send {m} to {r?}{>doing}.",
     "{r?} ate {k?} of the {g}{>doing}. Now {m} {m.is} left.",
-    "Send {>price} for {k?} of the {g}; I keep {m}.",
+    "Send {an :vessel} of {:stuff} for {k?} of the {g}; I keep {m}.",
 )
 INVITING = beat(
     "Come to {q?} on {d?}: there will be {an ~taste} {:dish} and {>gift}.",

@@ -26,7 +26,11 @@ HEADING = beat(
         3,
         then=sort("lost"),
     ),
-    Line("{a?}, the {a.trade}, LOST {an e?} {y?} {at o?} on {f?} while {:doing} {:objects}.", 2, then=sort("lost")),
+    Line(
+        "{a?}, the {a.trade}, LOST {an e?} {y?} {at o?} on {f?} while {:doing} {:objects}.",
+        2,
+        then=sort("lost"),
+    ),
     Line("FOUND {at o?} on {f?} by {a?}, the {a.trade}: {an e?} {y?}, {~state}.", 3, then=sort("found")),
     Line(
         "FOR SALE {at o?} on {f?}: {an e?} {y?}, {~state}. Ask for {a?}, the {a.trade}.", 3, then=sort("sale")
