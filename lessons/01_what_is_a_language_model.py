@@ -208,17 +208,29 @@ print(f"{model.n_parameters():,} learned numbers; it reads our beginning in thes
 print(tokenizer.pieces(tokenizer.encode(beginning)))
 
 # %% [markdown]
-# What does it think comes next? And how right is it: how probable is it that a text of the village goes on
-# with these very letters?
+# Where to? We take the words that follow "to the" most often in our documents. A word may be several
+# tokens: then its probability is the product of theirs, each after those before it. And because it is the
+# village, we can ask for the truth, too: how probable is it that a text with this beginning goes on with
+# that word?
 
 # %%
 from groundup.village.filter import read
+
+prompt = beginning.rstrip()  # without the last space, because it belongs to the next word's first token
+prompt_ids = [tokenizer.border_id, *tokenizer.encode(prompt)]
 
 
 def next_logits(ids: list[int]) -> torch.Tensor:
     """(T,) ids -> (V,) a number for each possible next token: the higher, the more probable."""
     with torch.no_grad():
         return model(torch.tensor([ids]))[0, -1, : tokenizer.vocab_size]
+
+
+def model_probability(word: str) -> float:
+    """How probable the model finds it that the prompt goes on with this word."""
+    ids = tokenizer.encode(word)
+    steps = [next_logits(prompt_ids + ids[:i]).softmax(-1)[id].item() for i, id in enumerate(ids)]
+    return math.prod(steps)
 
 
 def bits_of_beginning(text: str) -> float:
@@ -228,17 +240,15 @@ def bits_of_beginning(text: str) -> float:
     return reading.shift - math.log2(mass) if mass else math.inf
 
 
-prompt = beginning.rstrip()  # without the last space: the tokens of words begin with theirs
-prompt_ids = [tokenizer.border_id, *tokenizer.encode(prompt)]
-best = next_logits(prompt_ids).softmax(-1).topk(12)
-pieces = tokenizer.pieces(best.indices.tolist())
-truth = [2 ** (bits_of_beginning(prompt) - bits_of_beginning(prompt + piece)) for piece in pieces]
+words = [word for word, _ in Counter(re.findall(" to the( [a-z]+)", corpus)).most_common(14)]
+words.sort(key=model_probability, reverse=True)
+truth = [2 ** (bits_of_beginning(prompt) - bits_of_beginning(prompt + word)) for word in words]
 
-figure, axes = plt.subplots(figsize=(8, 3.8), layout="constrained")
-rows = np.arange(len(pieces))
-axes.barh(rows - 0.2, best.values.tolist(), height=0.4, color="#0b6a72", label="the model")
+figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
+rows = np.arange(len(words))
+axes.barh(rows - 0.2, [model_probability(w) for w in words], height=0.4, color="#0b6a72", label="the model")
 axes.barh(rows + 0.2, truth, height=0.4, color="#e0a070", label="the village")
-axes.set_yticks(rows, [repr(piece) for piece in pieces])
+axes.set_yticks(rows, words)
 axes.invert_yaxis()
 axes.spines[["top", "right"]].set_visible(False)
 axes.set_xlabel("probability")
@@ -247,6 +257,10 @@ axes.legend(frameon=False, loc="lower right")
 plt.show()
 
 # %% [markdown]
+# Where the village has no bar, the word is impossible at this place. Is there a reason in the text before?
+# A model that is trained for longer finds out about such reasons, from nothing but guessing what comes
+# next.
+#
 # ## The loss by hand, on the real model
 #
 # The numbers $z$ that the model gives are called **logits**. The *softmax* makes probabilities of them,
@@ -301,8 +315,8 @@ print(f"{len(targets)} guesses, {loss / len(targets):.3f} nats each: all four ag
 #
 # groundup's task `perplexity` measures the model on the unseen texts, in bits per byte too. Beside it
 # stands a model that has learned nothing yet. Why is it so much better than "all bytes alike"? Because of
-# its tokens: each guess is for several bytes at once, and texts that no tokens would make in this way are
-# never considered.
+# its tokens: they are pieces that are frequent in the village, so that even a blind guess among them
+# decides several bytes at once.
 
 # %%
 from groundup.evaluation.texts import Texts
@@ -318,6 +332,7 @@ figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
 colours = {"the floor": "#b04a12", "GPT, trained": "#0b6a72"}
 bars = axes.barh(names, [results[name] for name in names], color=[colours.get(n, "#b9c4c6") for n in names])
 axes.bar_label(bars, fmt="%.2f", padding=4)
+axes.margins(x=0.08)
 axes.invert_yaxis()
 axes.spines[["top", "right"]].set_visible(False)
 axes.set_xlabel("bits per byte of unseen texts: less is better")
@@ -366,7 +381,7 @@ for seed in range(3):
     text = prompt + tokenizer.decode(write(60, by_chance(lambda logits: logits.softmax(-1), seed)))
     mistake = village.check(text, complete=False)
     print(text)
-    print("  -->", f"first mistake: {mistake.word!r}: {mistake.why}" if mistake else "no mistake", "\n")
+    print("  -->", f"first mistake: {mistake.word!r}: {mistake.why}" if mistake else "no mistake")
 
 # %% [markdown]
 # ## Exercises
@@ -418,9 +433,10 @@ def compare(yours, value: float, **how) -> str:
     """Whether yours gives groundup's probabilities at one place, and then the same text."""
     got, own = yours(next_logits(prompt_ids), value), probabilities(next_logits(prompt_ids), Sampling(**how))
     if got is None or not torch.allclose(got, own, atol=1e-5):
-        first = None if got is None else [round(p, 4) for p in got[best.indices[:3]].tolist()]
-        wanted = [round(p, 4) for p in own[best.indices[:3]].tolist()]
-        return f"not yet. For {pieces[:3]} yours gives {first}, groundup {wanted}."
+        top = own.topk(3).indices
+        said = None if got is None else [round(p, 4) for p in got[top].tolist()]
+        wanted = [round(p, 4) for p in own[top].tolist()]
+        return f"not yet. For {tokenizer.pieces(top.tolist())} yours gives {said}, groundup {wanted}."
     written = write(40, by_chance(lambda logits: yours(logits, value), seed=5))
     assert written == groundup_writes(40, seed=5, **how)
     return "right! With it the model writes:\n" + prompt + tokenizer.decode(written)

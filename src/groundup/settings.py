@@ -7,6 +7,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from datetime import date, time
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,9 @@ FOREIGN_NAMES = {
 }
 """What other projects call these settings; used only to say what was probably meant."""
 
+TOML_WORDS = {"tuple_type": "a list", "mapping_type": "a table", "dataclass_exact_type": "a table"}
+"""What a person writes where pydantic speaks of Python's types."""
+
 
 def read_toml(path: Path | str) -> Table:
     """Read a TOML file. UserError for a file that is missing or no TOML, with the line."""
@@ -51,7 +55,9 @@ def read_toml(path: Path | str) -> Table:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no valid TOML: {error}. Correct that line.") from None
     except OSError as error:
-        raise UserError(f"Could not read {path}: {error.strerror}. Give the path of a recipe (.toml).") from None
+        raise UserError(
+            f"Could not read {path}: {error.strerror}. Give the path of a recipe (.toml)."
+        ) from None
 
 
 def with_changes(table: Mapping[str, Any], words: Iterable[str]) -> Table:
@@ -59,7 +65,7 @@ def with_changes(table: Mapping[str, Any], words: Iterable[str]) -> Table:
     result: Table = copy.deepcopy(dict(table))
     for word in words:
         key, equals, text = word.partition("=")
-        names = key.strip().split(".")
+        names = [name.strip() for name in key.split(".")]
         if not equals or not all(names):
             raise UserError(f"{word!r} changes nothing. Write section.key=value, such as train.steps=200.")
         inner = result
@@ -123,7 +129,8 @@ def _checked(hint: Any, value: Any, name: str) -> Any:
     try:
         return TypeAdapter(hint).validate_python(value, strict=True)
     except ValidationError as error:
-        wanted = " or ".join(dict.fromkeys(e["msg"].removeprefix("Input should be ") for e in error.errors()))
+        told = [TOML_WORDS.get(e["type"], e["msg"].removeprefix("Input should be ")) for e in error.errors()]
+        wanted = " or ".join(dict.fromkeys(told))
         raise UserError(f"{name} = {value!r} does not fit: expected {wanted}.") from None
 
 
@@ -150,11 +157,12 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
 
 
 def _value(text: str) -> Any:
-    """A word from the command line: a TOML value where it is one, else a plain string."""
+    """A word from the command line: a TOML value (no setting is a date), else a plain string."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    return text if isinstance(value, date | time) else value
 
 
 def _toml_value(value: Any) -> str:

@@ -74,7 +74,7 @@ def run(lesson: Path, form: str) -> tuple[dict[str, Any], str, float]:
 
 @functools.cache
 def solutions(lesson: Path) -> dict[str, Any]:
-    """The reference solutions of a lesson's exercises, and WRONG: {exercise: [functions that must be refused]}."""
+    """The right functions by name, and WRONG: {name: [functions that must be refused]}."""
     return runpy.run_path(str(SOLUTIONS / lesson.name))
 
 
@@ -232,7 +232,7 @@ def test_building_runs_a_lesson_whole_and_a_failing_one_leaves_the_old_notebook(
     done = start()
     assert done.returncode == 0, done.stderr
     first = notebook.read_text("utf-8")
-    assert "('form:', None, [])" in first
+    assert "('form:', 'whole', [])" in first
     assert start().stdout == ""  # It is current.
     lesson.write_text("# %%\n1 / 0\n", "utf-8")
     failed = start()

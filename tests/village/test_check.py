@@ -29,13 +29,13 @@ def test_every_document_is_possible() -> None:
 def test_every_beginning_of_a_document_is_a_possible_beginning_but_no_document() -> None:
     for index in range(4):
         text = sample(3, index)
-        for end in range(0, len(text), 23):
+        for end in range(0, len(text), 41):
             assert check(text[:end], complete=False) is None
             mistake = check(text[:end])
             assert mistake is not None and mistake.cause == "end" and mistake.position == end
 
 
-# Each pattern finds a place where the world fixes a word: the group `fixed` is changed, the group `cause` fixes it.
+# Places where the world fixes a word: the group `fixed` is changed, the group `cause` is what fixes it.
 PLACES: dict[str, tuple[str, Callable[[str], str]]] = {
     "how many are left": (
         r"(?P<cause>ate (?:two|three|four|five) of \w+'s \w+), so (?P<fixed>\w+) were left",
@@ -86,7 +86,7 @@ def test_the_reason_names_the_sentence_that_fixes_the_fact() -> None:
     mistake = check(changed(found, "fixed", "key" if found["fixed"] != "key" else "lamp"))
     assert mistake is not None
     assert found["cause"].strip() in mistake.why
-    number = int(re.findall(r"sentence (\d+)", mistake.why)[0])
+    number = int(re.findall(r"Sentence (\d+)", mistake.why)[0])
     assert len(re.findall(r"[.!?][\"']?(?= )", found.string[: found.end("cause")])) == number - 1
 
 

@@ -31,8 +31,9 @@ def thin(beats: tuple[Beat, ...], number: int) -> tuple[Beat, ...]:
 
 
 def small_village(name: str, number: int, *, size: int = 1, people: int = 5) -> Grammar:
-    """A village so small that all its documents can be listed: one episode, few words, one line of each beat."""
+    """A village so small that its documents can be listed: one episode, few words, a line of each beat."""
     full = village()
+    heading = {"guests": 5, "guest": 5, "promises": 6, "urging": 6}.get(name, 1)  # a feast, a trick
     (told,) = [episode for episode in full.episodes if episode.name == name]
     told = replace(
         told, beats=thin(told.beats, number), closing=thin(told.closing, number), talk=thin(told.talk, number)
@@ -40,7 +41,7 @@ def small_village(name: str, number: int, *, size: int = 1, people: int = 5) -> 
     kinds = tuple(
         replace(
             kind,
-            opening=thin(kind.opening[:1], 1) + thin(kind.opening[1:], 0),
+            opening=thin(kind.opening[:1], heading) + thin(kind.opening[1:], 0),
             ending=thin(kind.ending, 0),
             course=((1, 0, 0), (0, 1, 1), (0, 1, 1)),
         )
@@ -52,7 +53,7 @@ def small_village(name: str, number: int, *, size: int = 1, people: int = 5) -> 
 
 
 def walks(grammar: Grammar, state: State, chance: Fraction, text: str) -> Iterator[tuple[str, Fraction]]:
-    """Every walk from a state to the end: its text and its exact chance. The definition itself, nothing clever."""
+    """Every walk from a state to the end: its text and its exact chance. Nothing clever: the definition."""
     options = grammar.step(state)
     if not options:
         yield text, chance
@@ -76,9 +77,10 @@ def test_the_filter_gives_each_document_of_a_small_village_its_exact_probability
     grammar = small_village(name, number)
     documents = all_documents(grammar)
     assert sum(documents.values()) == 1
-    assert len(documents) > 100
+    assert len(documents) >= 40
     for text in list(documents)[:: len(documents) // 20]:
         assert probability(text, grammar=grammar) == documents[text]
+        assert all(facts.used for facts in worlds(text, grammar=grammar)), "the episode was not told"
         assert bits(text, grammar=grammar) == pytest.approx(-math.log2(documents[text]), rel=1e-12)
 
 
@@ -151,8 +153,22 @@ def test_masses_far_below_the_smallest_float_do_not_vanish() -> None:
     text = sample(5, 0)
     tiny = read(text, 2.0**-1000)
     assert tiny.shift > 0
-    mass = math.fsum(tiny.ends.values())
-    assert tiny.shift - math.log2(mass) - 1000 == pytest.approx(bits(text), rel=1e-12)
+    assert tiny.bits == pytest.approx(1000 + bits(text), rel=1e-12)
+
+
+def test_a_text_that_can_be_written_in_two_ways_gets_the_chances_of_both() -> None:
+    plain = small_village("passing", 1)
+    (told,) = plain.episodes
+    (beat,) = told.beats
+    (line,) = beat.lines
+    twice = replace(
+        told, beats=(replace(beat, lines=(line, replace(line, weight=2), replace(line, text="Hm."))),)
+    )
+    grammar = Grammar(plain.lexicon, plain.kinds, (twice,), plain.phrases)
+    documents = all_documents(grammar)
+    assert sum(documents.values()) == 1
+    for text, chance in list(documents.items())[::9]:
+        assert probability(text, grammar=grammar) == chance
 
 
 def test_only_a_few_worlds_are_alive_at_any_position() -> None:

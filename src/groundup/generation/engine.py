@@ -47,8 +47,8 @@ def generate(
     stop = (stop,) if isinstance(stop, str) else tuple(stop)
     if "" in stop:
         raise UserError("A stop string is empty, so nothing could be said before it. Leave it out.")
-    for number, prompt in enumerate([prompts] if isinstance(prompts, str) else prompts):
-        ids = prompt_ids(loaded, prompt)
+    read = [prompt_ids(loaded, prompt) for prompt in ([prompts] if isinstance(prompts, str) else prompts)]
+    for number, ids in enumerate(read):
         generator = torch.Generator().manual_seed(seed)
         yield from _continue(loaded, number, ids, max_tokens, sampling, generator, stop)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundup.data.corpus import corpus_fingerprint
+from groundup.data.corpus import corpus_fingerprint, examine
 from groundup.data.shards import Shard, open_shards, write_shards
 from groundup.data.split import split_corpus
 from groundup.datasets import DATASETS
@@ -77,6 +77,8 @@ def prepare(recipe: Recipe, view: View) -> Prepared:
     key = _digest(source.fingerprint, repr(recipe.data), repr(recipe.tokenizer), str(tokenizer_from))
     folder = cache_folder() / "prepared" / f"{Path(source.name).stem}-{key[:16]}"
     tokenizer = _tokenizer(recipe.tokenizer, source, folder, view, recipe.model.get("from"))
+    if not (folder / "train" / "manifest.json").is_file():
+        tell_unreadable(recipe.data.source, view)
     train_tokens = recipe.data.max_tokens or (DATASET_TOKENS if source.endless else 0)
     validation_tokens = recipe.data.validation_tokens or (DATASET_VALIDATION_TOKENS if source.endless else 0)
     train = _shard(folder / "train", source.train, tokenizer, train_tokens, None, view)
@@ -110,6 +112,15 @@ def open_source(data: DataSettings, seed: int) -> Source:
     by = None if data.split.by == "auto" else data.split.by
     parts = split_corpus(path, by=by, validation=data.split.validation)
     return Source(str(path), parts.train, parts.validation, corpus_fingerprint(path))
+
+
+def tell_unreadable(source: str, view: View) -> None:
+    """Say how many records of a file or folder are left out because they are no text, and the first reason."""
+    if source in DATASETS.names():
+        return
+    report = examine(Path(source).expanduser())
+    if report.unreadable:
+        view.say(f"{report.unreadable:,} records of {source} are left out. {report.first_problem}")
 
 
 def _tokenizer(

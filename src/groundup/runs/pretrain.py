@@ -59,6 +59,8 @@ def pretrain(
         kept = checkpoints(folder.checkpoints)
         checkpoint = read_checkpoint(kept[-1]) if kept else None
         loaded = make_model(recipe, prepared, checkpoint, where)
+        if checkpoint is not None:
+            tell_other_machine(folder, where, view)
         _begin(folder, recipe, prepared, loaded, where)
         tasks, texts = recipe.evaluate.tasks, validation_texts(recipe, prepared, 0)
         if checkpoint is None and "start" in recipe.evaluate.when:
@@ -119,6 +121,14 @@ def refuse_changed_data(folder: RunFolder, prepared: Prepared) -> None:
             "or "
             f"start over with --restart."
         )
+
+
+def tell_other_machine(folder: RunFolder, device: torch.device, view: View) -> None:
+    """Say what is not as it was when the run began: it goes on well, but not to the very same bytes."""
+    before = folder.read_facts()
+    other = [f"{name} {before[name]} → {now}" for name, now in describe(device).items() if before.get(name) != now]
+    if other:
+        view.say(f"Not as when this run began: {', '.join(other)}. It goes on, but not to the very same bytes.")
 
 
 def make_model(

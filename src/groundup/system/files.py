@@ -100,8 +100,8 @@ def storage_errors(path: Path | str) -> Iterator[None]:
 def _system_error(error: Exception) -> int:
     """The number of the operating system's error, or 0 where it is something else.
 
-    Two libraries keep the number to themselves: safetensors writes it into its message, and NumPy's `tofile` says
-    only how much of an array it could write, which in practice is a full disk.
+    Two libraries keep the number to themselves: safetensors writes it into its message, and NumPy's `tofile`
+    says only how much of an array it could write, which in practice is a full disk.
     """
     if isinstance(error, OSError) and error.errno:
         return error.errno

@@ -111,7 +111,7 @@ class TrainingView:
         if self.live:
             self.live.update(self.render())
         else:
-            self.view.say(f"  {self._sample_title}: {prompt}{' '.join(text.split())}")
+            self.view.say(f"  {self._sample_title}: {' '.join((prompt + text).split())}")
 
     def render(self) -> Group:
         """What the terminal shows."""

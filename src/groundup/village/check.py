@@ -2,11 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from groundup.village.filter import read
 from groundup.village.grammar import END, Grammar, village
 from groundup.village.nodes import Call, Say
-from groundup.village.slots import Fact
 from groundup.village.world import THREAD_FACTS, Facts, State
 
 SENTENCE = re.compile(r"[^\n]+?(?:[.!?][\"']?(?=\s|$)|(?=\n|$))")
@@ -40,7 +40,8 @@ class Search:
 
     def __init__(self, text: str, grammar: Grammar):
         self.text, self.grammar = text, grammar
-        self.known_words = vocabulary(grammar)
+        self.vocabulary = vocabulary(grammar)
+        self.known: dict[State, list[tuple[str, State, float]]] = {}
         self.before: dict[Spot, Spot] = {}
         self.mass: dict[Spot, float] = {(0, grammar.start): 1.0}
         self.furthest = 0
@@ -67,21 +68,24 @@ class Search:
 
     def options(self, state: State) -> list[tuple[str, State, float]]:
         """What may be said in a state, where it leads, and with which probability."""
-        steps = self.grammar.step(state)
-        total = sum(weight for weight, _, _ in steps)
-        return [(piece, new, weight / total) for weight, piece, new in steps]
+        if state not in self.known:
+            steps = self.grammar.step(state)
+            total = sum(weight for weight, _, _ in steps)
+            self.known[state] = [(piece, new, weight / total) for weight, piece, new in steps]
+        return self.known[state]
 
     def note(self, spot: Spot) -> None:
         """Remember the state if the text agrees with it further than with any state before."""
         position, state = spot
-        for piece in {piece for piece, _, _ in self.options(state)} or {None}:
-            if piece is not None and self.text.startswith(piece, position):
-                continue  # the state after it will tell
-            reach = position + (agreement(self.text, position, piece) if piece else 0)
-            if reach > self.furthest:
-                self.furthest, self.failed = reach, []
-            if reach == self.furthest and spot not in self.failed:
-                self.failed.append(spot)
+        pieces = {piece for piece, _, _ in self.options(state)}
+        wrong = [piece for piece in pieces if not self.text.startswith(piece, position)]
+        if pieces and not wrong:
+            return  # the states after it will tell
+        reach = position + max((agreement(self.text, position, piece) for piece in wrong), default=0)
+        if reach > self.furthest:
+            self.furthest, self.failed = reach, []
+        if reach == self.furthest:
+            self.failed.append(spot)
 
     def mistake(self, cut_off: bool) -> Mistake:
         """The mistake, put into words."""
@@ -92,13 +96,13 @@ class Search:
         word = bare if bare and at < start + word.find(bare) + len(bare) else word
         expected = self.expected(start)
         if cut_off:
-            return Mistake(len(text), word, expected, "The document stops before its end.", "end")
-        fixed = next(filter(None, map(self.fixed_by, self.failed)), None)
-        if fixed:
-            return Mistake(at, word, expected, fixed, "fact")
+            return Mistake(at, word, expected, "The document stops before its end.", "end")
+        for spot in sorted(self.failed, key=lambda spot: -self.mass[spot]):
+            if fixed := self.fixed_by(spot):
+                return Mistake(at, word, expected, fixed, "fact")
         if all(state[0] == END for _, state in self.failed):
             return Mistake(at, text[at:].split()[0] if text[at:].split() else text[at:], (), ENDED, "end")
-        if bare and bare.lower() not in self.known_words:
+        if bare and bare.lower() not in self.vocabulary:
             return Mistake(at, word, expected, f"The village has no word {bare!r}.", "spelling")
         return Mistake(at, word, expected, "No sentence of the village goes on like this here.", "grammar")
 
@@ -126,33 +130,37 @@ class Search:
         for word, mass in found.items():
             bare = word.strip(".,!?;:\"'")
             words[bare] = words.get(bare, 0.0) + mass
-        return tuple(sorted(words, key=lambda word: -words[word])[:5])
+        begun = self.text[start:] if self.furthest == len(self.text) else ""  # a word may be cut off
+        fitting = [word for word in words if word.startswith(begun.strip(".,!?;:\"'"))]
+        return tuple(sorted(fitting, key=lambda word: -words[word])[:5])
 
     def fixed_by(self, spot: Spot) -> str | None:
-        """The sentence that fixes the word at the mistake, if the world does fix it."""
+        """What fixes the word at the mistake, if one other fact would have made the text right there."""
         position, (at, _, facts) = spot
         node = self.grammar.nodes[at] if at != END else None
         if not isinstance(node, Say | Call):
             return None
         for part in node.parts:
             said = part if isinstance(part, str) else part.render(facts)
-            if agreement(self.text, position, said) < len(said):
-                return self.origin(spot, part, said, position) if isinstance(part, Fact) else None
-            position += len(said)
+            if self.text.startswith(said, position):
+                position += len(said)
+                continue
+            if isinstance(part, str):
+                return None
+            values = range(len(self.grammar.slots.names[part.register]))
+            others = (part.render(facts._replace(**{part.register: value})) for value in values)
+            wrong = any(self.text.startswith(other, position) for other in others)
+            return self.origin(spot, part.register, said) if wrong else None
         return None
 
-    def origin(self, spot: Spot, part: Fact, said: str, start: int) -> str | None:
-        """Name the sentence in which a fact was settled. None if the text has no word of that sort here."""
-        given = WORD.match(self.text, start)
-        if not given or given.group().lower() not in self.known_words:
-            return None
-        register = part.register
+    def origin(self, spot: Spot, register: str, said: str) -> str:
+        """Name the sentence in which a fact was settled."""
         value = getattr(spot[1][2], register)
         while spot in self.before and remembers(self.before[spot][1][2], register, value):
             spot = self.before[spot]
         sentences = list(SENTENCE.finditer(self.text))
         number = next((n for n, one in enumerate(sentences, 1) if one.start() < spot[0] <= one.end()), 1)
-        return f'It must be "{said}", because of sentence {number}: {sentences[number - 1].group().strip()}'
+        return f'"{said}" belongs here. Sentence {number}: {sentences[number - 1].group().strip()}'
 
 
 def agreement(text: str, position: int, piece: str) -> int:
@@ -171,6 +179,7 @@ def remembers(facts: Facts, register: str, value: int) -> bool:
     return any(thread.facts[place] == value for thread in facts.threads for place in kept)
 
 
+@lru_cache(maxsize=4)
 def vocabulary(grammar: Grammar) -> frozenset[str]:
     """All words that the grammar can say, in lower case."""
     lexicon, texts = grammar.lexicon, list(grammar.slots.fixed_words())

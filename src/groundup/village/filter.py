@@ -24,6 +24,12 @@ class Reading(NamedTuple, Generic[Mass]):
     shift: int
     most_live: int  # the largest number of states, silent ones too, that were visited at one position
 
+    @property
+    def bits(self) -> float:
+        """-log2 of the probability of the complete document; inf if no walk ended here."""
+        total = math.fsum(self.ends.values())
+        return self.shift - math.log2(total) if total else math.inf
+
 
 def read(text: str, one: Any = 1.0, *, grammar: Grammar | None = None) -> Reading:
     """Follow every walk that writes `text`. With `one=Fraction(1)` all masses are exact fractions."""
@@ -81,9 +87,7 @@ def probability(text: str, *, grammar: Grammar | None = None) -> Fraction:
 
 def bits(text: str, *, grammar: Grammar | None = None) -> float:
     """-log2 of the probability of a complete document: the floor under any model. inf if it is impossible."""
-    reading = read(text, grammar=grammar)
-    total = math.fsum(reading.ends.values())
-    return reading.shift - math.log2(total) if total else math.inf
+    return read(text, grammar=grammar).bits
 
 
 def worlds(text: str, *, grammar: Grammar | None = None) -> dict[Facts, float]:

@@ -48,7 +48,7 @@ STUFF = split(
     "honey|salt|flour|tea|butter|cherries|beans|nails|wool|soap|ginger|pepper|rice|seeds|mustard|buttons|paper|"
     "wax|sugar|ink|nuts|raisins|feathers|coal"
 )
-# Repeated words: kind and hue together make the look of a thing.
+# A kind and a hue together make the look of a thing: "old red".
 KINDS = split("old|little|big|new|heavy|fine|plain|odd")
 HUES = split("red|blue|green|brown|black|yellow|white|grey")
 

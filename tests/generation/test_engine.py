@@ -1,0 +1,182 @@
+"""From a prompt to a text: the same tokens as transformers, and where an answer ends."""
+
+from collections.abc import Iterable
+
+import hypothesis
+import pytest
+import torch
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM, GenerationConfig
+
+from groundup.errors import UserError
+from groundup.generation.engine import Piece, generate, next_tokens, prompt_ids
+from groundup.generation.sample import Sampling
+from groundup.weights.folder import save
+
+GREEDY = Sampling(temperature=0.0)
+
+
+def text_of(pieces: Iterable[Piece]) -> str:
+    return "".join(piece.text for piece in pieces)
+
+
+def test_greedy_tokens_equal_those_of_transformers(random_model, tmp_path):
+    save(tmp_path, random_model)
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path)
+    how = GenerationConfig(do_sample=False, max_new_tokens=20, eos_token_id=None, pad_token_id=1)
+    # transformers may say ids that have no token, so those are made unlikely for both.
+    with torch.no_grad():
+        theirs.lm_head.weight = torch.nn.Parameter(theirs.lm_head.weight.clone())
+        theirs.lm_head.weight[261:] = 0
+    for prompt in ("", "O", "Once upon"):
+        ids = prompt_ids(random_model, prompt)
+        expected = theirs.generate(torch.tensor([ids]), generation_config=how)[0, len(ids) :].tolist()
+        ours = list(next_tokens(random_model, ids, 20, GREEDY, torch.Generator()))
+        assert ours == expected
+        assert len(set(ours)) > 3
+
+
+def test_a_token_is_drawn_from_what_a_whole_forward_says(random_model):
+    """The cache, the cut vocabulary and the generator together, against the plain way."""
+    sampling, ids = Sampling(temperature=1.2, top_k=0), prompt_ids(random_model, "ab")
+    ours = list(next_tokens(random_model, ids, 12, sampling, torch.Generator().manual_seed(5)))
+    generator, expected = torch.Generator().manual_seed(5), list(ids)
+    for _ in range(12):
+        with torch.no_grad():
+            logits = random_model.model(torch.tensor([expected]))[0, -1, :261]
+        expected.append(int(torch.multinomial((logits / 1.2).softmax(-1), 1, generator=generator)))
+    assert ours == expected[len(ids) :]
+
+
+def test_a_prompt_begins_a_document_and_its_special_names_are_plain_text(random_model):
+    tokenizer = random_model.tokenizer
+    assert prompt_ids(random_model, "") == [tokenizer.border_id]
+    ids = prompt_ids(random_model, "<|endoftext|>")
+    assert ids[0] == tokenizer.border_id
+    assert tokenizer.border_id not in ids[1:]
+
+
+def test_the_next_border_ends_the_answer_and_is_not_shown(speaker):
+    border = 0
+    loaded = speaker([*speaker("").tokenizer.encode("abc"), border, 50, 50])
+    assert loaded.tokenizer.border_id == border
+    pieces = list(generate(loaded, "", temperature=0))
+    assert text_of(pieces) == "abc"
+    assert [piece.finished for piece in pieces] == [None, None, None, "border"]
+    assert [id for piece in pieces for id in piece.ids] == loaded.tokenizer.encode("abc")
+
+
+def test_an_answer_ends_after_max_tokens_or_with_the_context(speaker):
+    loaded = speaker("abcdefghijklmnop", context_length=10)
+    *_, last = generate(loaded, "", temperature=0, max_tokens=4)
+    assert last.finished == "length"
+    assert text_of(generate(loaded, "", temperature=0, max_tokens=4)) == "abcd"
+    pieces = list(generate(loaded, "xy", temperature=0, max_tokens=100))
+    assert pieces[-1].finished == "context"
+    assert text_of(pieces) == "cdefghi"  # border, two of the prompt and seven new ones are ten
+
+
+@pytest.mark.parametrize(
+    "stop, expected",
+    [
+        (("cd",), "ab"),
+        ("cd", "ab"),  # one alone needs no list
+        (("cx", "ef"), "abcd"),
+        (("a",), ""),
+        (("gx", "zz"), "abcdefg"),
+        (("é",), "abcdefg"),
+    ],
+)
+def test_a_stop_string_ends_the_answer_and_is_never_shown(speaker, stop, expected):
+    pieces = list(generate(speaker("abcdefg"), "", temperature=0, max_tokens=7, stop=stop))
+    assert text_of(pieces) == expected
+    assert pieces[-1].finished == ("stop" if len(expected) < 7 else "length")
+
+
+@hypothesis.settings(
+    deadline=None, max_examples=60, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(
+    st.text("abé", min_size=1, max_size=12), st.lists(st.text("abé", min_size=1, max_size=4), max_size=3)
+)
+def test_whatever_the_text_and_the_stop_strings_the_first_complete_one_cuts(speaker, text, stop):
+    expected, finished = text, "length"
+    for n in range(len(text) + 1):
+        if any(word in text[:n] for word in stop):
+            expected, finished = text[: min(text.find(word) for word in stop if word in text[:n])], "stop"
+            break
+    pieces = list(generate(speaker(text), "", temperature=0, max_tokens=len(text.encode()), stop=stop))
+    assert text_of(pieces) == expected
+    assert pieces[-1].finished == finished
+    assert not any(piece.finished for piece in pieces[:-1])
+
+
+def test_characters_are_shown_whole(speaker):
+    pieces = list(generate(speaker("é🙂x"), "", temperature=0, max_tokens=7))
+    assert [piece.text for piece in pieces if piece.text] == ["é", "🙂", "x"]
+    cut = text_of(generate(speaker("é🙂x"), "", temperature=0, max_tokens=4))
+    assert cut == "é�"  # the answer ended inside a character
+
+
+def test_ids_without_a_token_are_never_drawn(speaker):
+    loaded = speaker([280] * 30)
+    for temperature in (0.0, 1.0):
+        ids = list(
+            next_tokens(loaded, [0], 30, Sampling(temperature=temperature, top_k=0), torch.Generator())
+        )
+        assert max(ids) < loaded.tokenizer.vocab_size < 280
+    assert set(next_tokens(loaded, [0], 30, GREEDY, torch.Generator())) == {9}
+
+
+def test_the_same_seed_says_the_same_and_another_one_something_else(random_model):
+    first, again, other = (
+        text_of(generate(random_model, "On", temperature=1.0, top_k=0, seed=seed)) for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+def test_prompts_do_not_influence_each_other(random_model):
+    prompts = ["Once", "", "a much longer prompt", "Once"]
+    how = {"temperature": 1.0, "top_k": 0, "seed": 3, "max_tokens": 10}
+    together: dict[int, list[Piece]] = {}
+    for piece in generate(random_model, prompts, **how):
+        together.setdefault(piece.prompt, []).append(piece)
+    alone = [text_of(generate(random_model, prompt, **how)) for prompt in prompts]
+    assert [text_of(together[number]) for number in range(4)] == alone
+    assert alone[0] == alone[3] != alone[1]
+    assert all(pieces[-1].finished for pieces in together.values())
+
+
+def test_a_prompt_that_fits_no_new_token_is_refused_before_anything_is_said(random_model):
+    assert text_of(generate(random_model, "x" * 30, temperature=0, max_tokens=5))  # the longest that fits
+    with pytest.raises(
+        UserError, match=r"The prompt has 31 tokens, .* context holds 32, .* Shorten the prompt to 30"
+    ) as caught:
+        next(generate(random_model, ["fine", "x" * 31]))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong, told",
+    [
+        ({"max_tokens": 0}, "max_tokens=0 is too small"),
+        ({"stop": ("a", "")}, "A stop string is empty"),
+        ({"temperature": -1.0}, "temperature=-1.0 is negative"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(random_model, wrong, told):
+    with pytest.raises(UserError, match=told):
+        next(generate(random_model, "x", **wrong))
+
+
+def test_a_model_in_training_speaks_without_dropout_and_is_in_training_afterwards(random_model):
+    model = random_model.model
+    pieces = generate(random_model, "Once", temperature=0)
+    model.train()
+    try:
+        next(pieces)
+        assert not model.training
+        pieces.close()  # the reader went away in the middle
+        assert model.training
+    finally:
+        model.eval()
