@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV_PYTHON = .venv/bin/python
 ARGS ?=
 
-.PHONY: help demo install dev check test test-all docs clean
+.PHONY: help demo install dev check test test-all docs lessons clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ test-all: check  ## all checks and all tests, the slow ones too
 
 docs: dev  ## write docs/cli.md anew from the command line's own help
 	@$(VENV_PYTHON) tools/cli_docs.py
+
+lessons: dev  ## run the lessons that changed, and write their notebooks
+	@$(VENV_PYTHON) tools/lessons.py build $(ARGS)
 
 clean:  ## remove what was built or cached here, but not runs/ and not .venv
 	@rm -rf build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info

@@ -2,7 +2,7 @@
 # # 1. What is a language model?
 #
 # You read a text up to some place and stop. **What comes next, and how sure are you?** Whoever can answer
-# this at every place of every text has a language model. Chats and assistants are built on nothing else.
+# this at every place of every text has a language model. All chats and assistants are built on it.
 #
 # In this lesson you guess yourself, then a table of counts guesses, then a small GPT. You will see the rule
 # that says who guesses best, and the loop that turns guesses into new text. Both are written here in a few
@@ -378,7 +378,9 @@ def by_chance(probabilities, seed: int):
 
 
 for seed in range(3):
-    text = prompt + tokenizer.decode(write(60, by_chance(lambda logits: logits.softmax(-1), seed)))
+    drawn = write(60, by_chance(lambda logits: logits.softmax(-1), seed))
+    assert drawn == groundup_writes(60, temperature=1, top_k=0, seed=seed)  # the same chance, the same text
+    text = prompt + tokenizer.decode(drawn)
     mistake = village.check(text, complete=False)
     print(text)
     print("  -->", f"first mistake: {mistake.word!r}: {mistake.why}" if mistake else "no mistake")

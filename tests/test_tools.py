@@ -3,6 +3,7 @@
 import functools
 import http.server
 import importlib.util
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -34,6 +35,10 @@ def index(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     (tmp_path / "torch").mkdir()
     handler = functools.partial(Quiet, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        try:
+            socket.create_connection(("127.0.0.1", server.server_port), timeout=1).close()
+        except OSError as error:
+            pytest.skip(f"This machine does not even reach itself: {error}.")
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", tmp_path / "torch" / "index.html"
         server.shutdown()

@@ -85,6 +85,7 @@ def run(source: Path) -> Notebook:
             timeout=SECONDS,
             kernel_name="python3",
             record_timing=False,
+            coalesce_streams=True,  # else a print more or less in an output depends on the kernel's pauses
             extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
             resources={"metadata": {"path": empty}},
         )

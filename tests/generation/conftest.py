@@ -26,7 +26,7 @@ def random_model() -> Loaded:
 
 @pytest.fixture(scope="session")
 def speaker() -> Callable[..., Loaded]:
-    """A real model whose positions alone decide: after n tokens it says the n-th of the given ids (or characters).
+    """A real model whose positions alone decide: after n tokens it says the n-th of the given ids or bytes.
 
     Its second choice is always the id 9, so that what is forbidden leaves something to say.
     """
@@ -50,7 +50,7 @@ def speaker() -> Callable[..., Loaded]:
             decoder.unembed.weight.copy_(torch.eye(width))
             assert decoder.positions is not None
             decoder.positions.weight[:, 9] = 0.5
-            for place, said in enumerate(ids):
+            for place, said in enumerate(ids[:context_length]):
                 decoder.positions.weight[place, said] = 1.0
         return Loaded(decoder, tokenizer, decoder.config)
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 from transformers.generation.logits_process import (
+    LogitsProcessorList,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
@@ -37,10 +38,12 @@ def some_logits(rows: int = 5, vocabulary: int = 200) -> torch.Tensor:
 def test_probabilities_equal_those_of_transformers(temperature, top_k, top_p):
     logits = some_logits()
     ours = probabilities(logits, Sampling(temperature=temperature, top_k=top_k, top_p=top_p))
-    theirs = TemperatureLogitsWarper(temperature)(None, logits) if temperature != 1 else logits
-    theirs = TopKLogitsWarper(top_k)(None, theirs) if top_k else theirs
-    theirs = TopPLogitsWarper(top_p)(None, theirs) if top_p < 1 else theirs
-    theirs = theirs.softmax(-1)
+    processors = LogitsProcessorList([TemperatureLogitsWarper(temperature)])
+    if top_k:
+        processors.append(TopKLogitsWarper(top_k))
+    if top_p < 1:
+        processors.append(TopPLogitsWarper(top_p))
+    theirs = processors(torch.zeros(5, 0, dtype=torch.long), logits).softmax(-1)  # type: ignore[arg-type]
     assert torch.equal(ours > 0, theirs > 0)
     assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
     assert_close(ours.sum(-1), torch.ones(5))

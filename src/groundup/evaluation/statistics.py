@@ -13,7 +13,10 @@ def wilson(successes: float, n: int, z: float = 1.959964) -> tuple[float, float]
     share = successes / n
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # At the ends the formula gives 0 and 1 but for rounding, and the share itself must not fall outside.
+    low = max(0.0, middle - half) if successes > 0 else 0.0
+    high = min(1.0, middle + half) if successes < n else 1.0
+    return low, high
 
 
 def bootstrap_ratio(

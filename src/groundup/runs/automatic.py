@@ -138,7 +138,7 @@ def first_table(name: str, source: str, n_bytes: int | None) -> Table:
         },
         "validate": {"tokens": 50_000},
         "sample": {"prompts": [""], "max_tokens": 120},
-        "evaluate": {"tasks": ["perplexity"], "when": ["end"]},
+        "evaluate": {"tasks": ["perplexity"], "tokens": 200_000, "when": ["end"]},
     }
 
 

@@ -50,11 +50,12 @@ def pretrain(
     precision = pick_precision(recipe.train.precision, where)
     recipe = replace(recipe, train=replace(recipe.train, precision=precision))
     folder = RunFolder(path)
+    if not restart:
+        refuse_other_run(folder, recipe)
+    prepared = prepare(recipe, view)
     with folder.alone():
         if restart:
-            clear(folder)
-        refuse_other_run(folder, recipe)
-        prepared = prepare(recipe, view)
+            clear(folder)  # only now: what a new run needs is there
         refuse_changed_data(folder, prepared)
         kept = checkpoints(folder.checkpoints)
         checkpoint = read_checkpoint(kept[-1]) if kept else None
@@ -62,7 +63,7 @@ def pretrain(
         if checkpoint is not None:
             tell_other_machine(folder, where, view)
         _begin(folder, recipe, prepared, loaded, where)
-        tasks, texts = recipe.evaluate.tasks, validation_texts(recipe, prepared, 0)
+        tasks, texts = recipe.evaluate.tasks, validation_texts(recipe, prepared, recipe.evaluate.tokens)
         if checkpoint is None and "start" in recipe.evaluate.when:
             evaluate_run(folder, loaded, tasks, texts, view, step=0)
         state = _train(folder, recipe, prepared, loaded, checkpoint, view)

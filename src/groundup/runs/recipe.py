@@ -73,9 +73,10 @@ class SampleSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
-    """Which tasks to run, and when."""
+    """Which tasks to run, when, and on how many tokens of the validation part (0: all)."""
 
     tasks: tuple[str, ...] = ("perplexity",)
+    tokens: int = 0
     when: tuple[Literal["start", "end"], ...] = ("end",)
 
 

@@ -1,0 +1,41 @@
+"""A tiny model with large weights, and a few documents as ids, for the tests of evaluation."""
+
+import numpy as np
+import pytest
+import torch
+
+from groundup.model.config import ModelConfig
+from groundup.model.decoder import Decoder
+from groundup.text.tokenizer import Tokenizer
+from groundup.weights.folder import Loaded
+
+
+@pytest.fixture(scope="session")
+def loaded() -> Loaded:
+    """A tiny GPT-2 over bytes with a context of 16."""
+    config = ModelConfig(vocab_size=264, context_length=16, d_model=16, n_layers=2, n_heads=2)
+    generator = torch.Generator().manual_seed(1)
+    model = Decoder(config).initialise(generator).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+    return Loaded(model, Tokenizer.from_bytes(), config)
+
+
+@pytest.fixture(scope="session")
+def documents(loaded: Loaded) -> list[np.ndarray]:
+    """Ids of documents of many lengths: shorter than the context, equal to it, and several times as long.
+
+    About every second id is the model's own choice, so that some of its choices are right.
+    """
+    rng = np.random.default_rng(2)
+
+    def document(size: int) -> np.ndarray:
+        ids = [0]
+        while len(ids) < size:
+            with torch.no_grad():
+                best = int(loaded.model(torch.tensor([ids[-8:]]))[0, -1, :261].argmax())
+            ids.append(best if rng.random() < 0.5 else int(rng.integers(261)))
+        return np.array(ids)
+
+    return [document(size) for size in (5, 40, 17, 2, 16, 1, 18, 100, 25)]
