@@ -17,6 +17,7 @@ _HOMES = {
     "TokenWindows": "data.windows",
     "Tokenizer": "text.tokenizer",
     "UserError": "errors",
+    "evaluate": "tasks",
     "generate": "generation.engine",
     "load": "weights.folder",
     "save": "weights.folder",
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # The same names once more, for editors and type checkers; a 
     from groundup.methods import Method as Method
     from groundup.model.config import ModelConfig as ModelConfig
     from groundup.model.decoder import Decoder as Decoder
+    from groundup.tasks import evaluate as evaluate
     from groundup.text.bpe import train_bpe as train_bpe
     from groundup.text.tokenizer import Tokenizer as Tokenizer
     from groundup.training.loop import train as train

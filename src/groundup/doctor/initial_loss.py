@@ -5,7 +5,7 @@ import math
 import torch
 
 from groundup.doctor._check import Check, Finding, Patient
-from groundup.training.loss import linear_cross_entropy
+from groundup.training.loss import IGNORED, linear_cross_entropy
 
 NAME = "initial_loss"
 TOLERATED = 1.0
@@ -19,7 +19,8 @@ def examine(patient: Patient) -> Finding:
     model = patient.model
     with torch.no_grad():
         total = linear_cross_entropy(model.hidden(patient.ids), model.unembed.weight, patient.targets)
-    loss, even = float(total) / patient.targets.numel(), math.log(model.config.vocab_size)
+    count = max(1, int((patient.targets != IGNORED).sum()))
+    loss, even = float(total) / count, math.log(model.config.vocab_size)
     ok = abs(loss - even) <= TOLERATED
     message = f"the first loss is {loss:.2f}; guessing evenly would give {even:.2f}"
     return Finding(

@@ -32,7 +32,7 @@ class Decoder(nn.Module):
         self.initialise()
 
     def tie(self) -> None:
-        """Make both ends one matrix where the configuration says so; `to_empty` parts them, so call it again."""
+        """Make both ends one matrix where the configuration says so; `to_empty` parts them."""
         if self.config.tie_embeddings:
             self.unembed.weight = self.tokens.weight
 

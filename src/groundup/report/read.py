@@ -279,11 +279,10 @@ def _read_scores(path: Path, skipped: list[str]) -> list[Score]:
         records = json.loads(_text(path) or "[]")
         last = max((record.get("step", 0) for record in records), default=0)
         before = {(r["task"], r["metric"]): number(r, "value") for r in records if r.get("step", 0) < last}
-        scores = [_score(record, before) for record in records if record.get("step", 0) == last]
+        return [_score(record, before) for record in records if record.get("step", 0) == last]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         skipped.append(path.name)
         return []
-    return scores
 
 
 def _score(record: Record, before: dict[tuple[str, str], float | None]) -> Score:

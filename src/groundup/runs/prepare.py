@@ -115,7 +115,9 @@ def open_source(data: DataSettings, seed: int) -> Source:
 
 
 def tell_unreadable(source: str, view: View) -> None:
-    """Say how many records of a file or folder are left out because they are no text, and the first reason."""
+    """Say how many records of a file or folder are left out because they are no text, and the first
+    reason.
+    """
     if source in DATASETS.names():
         return
     report = examine(Path(source).expanduser())

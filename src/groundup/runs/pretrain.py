@@ -127,9 +127,10 @@ def refuse_changed_data(folder: RunFolder, prepared: Prepared) -> None:
 def tell_other_machine(folder: RunFolder, device: torch.device, view: View) -> None:
     """Say what is not as it was when the run began: it goes on well, but not to the very same bytes."""
     before = folder.read_facts()
-    other = [f"{name} {before[name]} → {now}" for name, now in describe(device).items() if before.get(name) != now]
+    now = describe(device)
+    other = [f"{name} {before.get(name)} → {now[name]}" for name in now if before.get(name) != now[name]]
     if other:
-        view.say(f"Not as when this run began: {', '.join(other)}. It goes on, but not to the very same bytes.")
+        view.say(f"Not as when this run began: {', '.join(other)}. It goes on, but not to the same bytes.")
 
 
 def make_model(

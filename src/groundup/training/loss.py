@@ -67,7 +67,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *d_loss: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(  # type: ignore[override]  # the decorator hides the names of the parameters
+        ctx: Any, *d_loss: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, None]:
         d_hidden, d_weight = ctx.saved_tensors
         hidden_dtype, weight_dtype = ctx.dtypes
         return (

@@ -38,10 +38,11 @@ def lost_fields(family: Family, config: ModelConfig) -> list[str]:
     names = [f.name for f in dataclasses.fields(config) if f.name != "dropout"]
     try:
         back, wanted = resolved(family.read(family.write(config))), resolved(config)
-    except UserError:  # The sizes do not even fit together without a field that this family lacks, such as d_head.
-        usual = {f.name: f.default for f in dataclasses.fields(config) if f.default is not dataclasses.MISSING}
-        usual |= family.defaults
-        return [name for name in names if name in usual and getattr(config, name) != usual[name]]
+    except UserError:
+        # The sizes do not even fit together without a field that this family lacks, such as d_head.
+        usual = {f.name: f.default for f in dataclasses.fields(config)} | family.defaults
+        required = {f.name for f in dataclasses.fields(config) if f.default is dataclasses.MISSING}
+        return [name for name in names if name not in required and getattr(config, name) != usual[name]]
     return [name for name in names if getattr(back, name) != getattr(wanted, name)]
 
 
