@@ -102,19 +102,25 @@ def test_reading_piece_by_piece_with_a_cache_gives_the_same_logits(case):
         assert_close(torch.cat(pieces, dim=1), model(case.ids), atol=1e-5, rtol=0)
 
 
-def test_far_positions_are_turned_as_in_transformers(family, tmp_path):
+def test_far_positions_are_turned_as_in_transformers(family):
     """An angle is position times frequency, so a last-bit difference in a frequency grows with it."""
-    fields = {"vocab_size": 270, "context_length": 4096, "d_model": 8, "n_layers": 1, "n_heads": 1, "d_ff": 8}
-    config = ModelConfig(**{**family.defaults, **fields})
+    fields = {
+        "vocab_size": 270,
+        "context_length": 32_768,
+        "d_model": 64,
+        "n_layers": 1,
+        "n_heads": 1,
+        "d_ff": 8,
+    }
+    config = ModelConfig(**{**family.defaults, **fields, "rope_base": 500_000.0})
     theirs = AutoModelForCausalLM.from_config(config_of(family, config)).eval()
+    generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for name, parameter in theirs.named_parameters():
-            parameter += 0.5 * torch.randn(
-                parameter.shape, generator=torch.Generator().manual_seed(len(name))
-            )
+        for parameter in theirs.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
     model = Decoder(config)
     family.table.pull(model, theirs.state_dict(), tied=config.tie_embeddings)
-    places = torch.tensor([0, 1, 700, 701, 2047, 3001, 4094, 4095])
+    places = torch.tensor([0, 1, 700, 7001, 20_047, 30_001, 32_766, 32_767])
     ids = torch.arange(8)[None]
     with torch.no_grad():
         ours = model(ids, positions=places)

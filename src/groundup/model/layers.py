@@ -43,7 +43,8 @@ def make_norm(config: ModelConfig, width: int | None = None) -> nn.Module:
 
 def rope_table(positions: Tensor, head_width: int, base: float) -> tuple[Tensor, Tensor]:
     """cos and sin of every (position, frequency), each (T, K). Source: Su et al. 2021, halves as in Llama."""
-    frequencies = base ** (-torch.arange(0, head_width, 2, device=positions.device).float() / head_width)
+    # Written as transformers writes it: at position 30,000 another rounding turns by a visible angle.
+    frequencies = 1 / base ** (torch.arange(0, head_width, 2, device=positions.device).float() / head_width)
     angles = torch.outer(positions.float(), frequencies).repeat(1, 2)  # (T, K)
     return angles.cos(), angles.sin()
 
