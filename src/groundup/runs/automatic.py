@@ -24,23 +24,25 @@ from groundup.training.loop import State, train
 from groundup.training.precision import pick_precision, use_fast_float32
 
 TOKENS_PER_STEP = 4096
+"""Small batches learn more from the same text; below this, each step costs more than it gives."""
+
 CONTEXT = 256
 EPOCHS = 12
 """Reading a text more often than this teaches a model of these sizes its words by heart, and nothing else."""
 
 LADDER = (
-    (64, 2, 2),
+    (64, 2, 1),
     (96, 3, 3),
-    (128, 4, 4),
-    (192, 4, 6),
-    (256, 5, 8),
+    (128, 4, 2),
+    (192, 4, 3),
+    (256, 5, 4),
     (384, 6, 6),
     (512, 8, 8),
     (768, 12, 12),
 )
 """(d_model, n_layers, n_heads), small to large."""
 
-READINGS = 4.0
+READINGS = 2.0
 """How many tokens a model should read for each of its parameters, before a larger one learns more in the same
 time.
 """
@@ -126,7 +128,7 @@ def first_table(name: str, source: str, n_bytes: int | None) -> Table:
         "seed": 1,
         "data": {"source": source},
         "tokenizer": {"source": "train", "vocab_size": vocabulary_for(n_bytes)},
-        "model": {"family": "gpt2", "context_length": CONTEXT, "dropout": 0.1 if small else 0.0},
+        "model": {"family": "qwen3", "context_length": CONTEXT, "dropout": 0.1 if small else 0.0},
         "train": {
             "steps": 1,
             "tokens_per_step": TOKENS_PER_STEP,
