@@ -3,10 +3,14 @@
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from groundup.weights.folder import Loaded
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
@@ -49,6 +53,28 @@ def no_network() -> Iterator[None]:
         for name in ("connect", "connect_ex"):
             patch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))
         yield
+
+
+@pytest.fixture(scope="session")
+def make_loaded() -> "Callable[..., Loaded]":
+    """Makes a tiny GPT-2 over bytes, all its numbers shaken; more fields of its configuration as keywords."""
+    import torch  # here, because not every test needs it
+
+    from groundup.model.config import ModelConfig
+    from groundup.model.decoder import Decoder
+    from groundup.text.tokenizer import Tokenizer
+    from groundup.weights.folder import Loaded
+
+    def make(seed: int = 0, *, shake: float = 0.1, card: str = "", **fields: Any) -> Loaded:
+        sizes = {"vocab_size": 264, "context_length": 16, "d_model": 8, "n_layers": 1, "n_heads": 2}
+        config, generator = ModelConfig(**{**sizes, **fields}), torch.Generator().manual_seed(seed)
+        model = Decoder(config).initialise(generator).eval()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter += shake * torch.randn(parameter.shape, generator=generator)
+        return Loaded(model, Tokenizer.from_bytes(), config, card)
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -111,9 +111,7 @@ def to_table(value: Any) -> Table:
 
 
 def to_toml(table: Mapping[str, Any]) -> str:
-    """Write a table of tables as TOML: plain values first, then one section per table; deeper tables
-    inline.
-    """
+    """A table of tables as TOML: plain values first, then a section for each table; deeper tables inline."""
     lines = [f"{key} = {_toml_value(value)}" for key, value in table.items() if not isinstance(value, dict)]
     for section, inner in table.items():
         if isinstance(inner, dict):

@@ -1,8 +1,8 @@
-"""Bad input, one row each: one line with the remedy, exit code 2, and nothing on the disk is lost. It
-grows.
-"""
+"""Bad input, one row each, and the table grows: one line with the remedy, exit code 2, nothing lost."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +74,12 @@ ROWS = [
     ("pretrain {dir}/good.toml --device tpu", "The device 'tpu' is not there"),
     ("pretrain {dir}/good.toml evaluate.tasks=['perplexty']", "Did you mean 'perplexity'?"),
     ("pretrain {dir}/good.toml data.source={dir}/small.txt", "too few"),
+    ("pretrain {dir}/good.toml --device cpu:x", "The device 'cpu:x' is not there"),
+    ("pretrain {dir}/good.toml data.max_tokens=-1", "data.max_tokens = -1 is negative"),
+    ("pretrain {dir}/good.toml sample.temperature=-1", "temperature=-1"),
+    ("pretrain {dir}/good.toml model.from=runs/none", "from and family"),
+    ("pretrain {dir}/good.toml --minutes 3", "set train.steps=NUMBER"),
+    ("pretrain {dir}/good.toml train.learning_rate=1e6 sample.every=1", "lower learning rate"),
     ("pretrain village --minutes 0", "--minutes"),
     ("generate {dir}/nothing", "There is no folder"),
     ("generate {dir}", "holds no model"),
@@ -88,6 +94,7 @@ ROWS = [
     ("report {dir}", "no run"),
     ("report {run}x", "There is no"),
     ("data show {run} --step 99", "is not a step"),
+    ("data show {run} --limit 0", "--limit"),
     ("data show {dir}/none", "neither a file or folder, nor a dataset"),
     ("data shw", "Did you mean 'show'?"),
     ("tokenizer train {dir}/good.txt {dir}", "is there already"),
@@ -139,35 +146,36 @@ def test_a_recipe_that_fails_leaves_an_earlier_run_as_it_was(
 ) -> None:
     shutil.copytree(a_run.path, tmp_path / "runs/tiny")
     before = contents(tmp_path)
-    for changes in ("train.steps=99", "model.n_heads=5", "data.source=nowhere"):
-        assert groundup("pretrain", bad_files / "good.toml", changes, "--runs", tmp_path / "runs").code == 2
+    words = "pretrain", bad_files / "good.toml", "--runs", tmp_path / "runs"
+    for change in ("train.steps=99", "model.n_heads=5", "data.source=nowhere"):
+        assert groundup(*words, change).code == 2
+    # Some mistakes show only when data and model are there; even then nothing has been thrown away.
+    lengths = ("train.tokens_per_step=4096", "train.sequence_length=4096", "model.context_length=4096")
+    late = [("sample.prompts=['" + "long " * 40 + "']",), ("validate.tokens=1",)]
+    for changes in [*late, ("data.max_tokens=10", *lengths)]:
+        assert groundup(*words, *changes, "--restart").code == 2, changes
     assert contents(tmp_path) == before
 
 
-def test_a_full_disk_is_one_line_and_the_earlier_model_stays(bad_files: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_line_and_earlier_checkpoints_and_models_stay(
+    bad_files: Path, tmp_path: Path, groundup: Call
+) -> None:
     resource = pytest.importorskip("resource", reason="Windows has no limits on the size of files.")
-    import os
-    import subprocess
-    import sys
 
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    words = [sys.executable, "-m", "groundup", "pretrain", str(bad_files / "good.toml"), "model.d_model=128"]
-    environment = {**os.environ, "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"]}
-    runs = ["--runs", str(tmp_path / "runs")]
-    subprocess.run(
-        [*words, "train.steps=1", "name=first", *runs], check=True, capture_output=True, env=environment
-    )
-    before = contents(tmp_path / "runs/first/model")
-    done = subprocess.run(
-        [*words, "train.steps=1", "name=first", "--restart", *runs],
-        capture_output=True,
-        text=True,
-        env=environment,
-        preexec_fn=small_files,
-    )
+    words = ["pretrain", str(bad_files / "good.toml"), "--runs", str(tmp_path / "runs"), "model.d_model=128"]
+    words += ["train.steps=4", "train.checkpoint={every=2, keep=2}"]
+    assert groundup(*words).code == 0
+    run = RunFolder(tmp_path / "runs/tiny")
+    shutil.rmtree(run.checkpoints / "step-000004")  # as if the process had died before its last step
+    run.update_facts(status="running")
+    before = contents(run.checkpoints) | contents(run.model)
+    command = [sys.executable, "-m", "groundup", *words]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=small_files)
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("\n") == 1
     assert "Could not write" in done.stderr
-    assert before
+    assert "Going on from step 2" in done.stdout
+    assert contents(run.checkpoints) | contents(run.model) == before

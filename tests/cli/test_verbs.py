@@ -8,7 +8,9 @@ import pytest
 
 from groundup.cli import VERBS
 from groundup.runs.folder import RunFolder
+from groundup.settings import to_toml
 from tests.cli.conftest import Said
+from tests.runs.conftest import TINY
 
 Call = Callable[..., Said]
 
@@ -117,9 +119,6 @@ def test_the_demo_runs_ends_with_three_commands_and_can_be_run_again(tmp_path: P
 
 
 def test_data_prepare_tells_what_there_is(tmp_path: Path, groundup: Call) -> None:
-    from groundup.settings import to_toml
-    from tests.runs.conftest import TINY
-
     (tmp_path / "r.toml").write_text(to_toml(TINY), encoding="utf-8")
     said = groundup("data", "prepare", tmp_path / "r.toml")
     assert said.code == 0, said.err

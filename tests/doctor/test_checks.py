@@ -1,5 +1,7 @@
 """What single checks must not be misled by."""
 
+from dataclasses import replace
+
 import torch
 
 from groundup.doctor import CHECKS, Patient
@@ -17,6 +19,19 @@ def patient(length: int) -> Patient:
 
 def test_sequences_of_one_token_are_examined_too():
     assert CHECKS.get("no_future").examine(patient(1)).ok
+
+
+def test_a_model_that_has_learned_before_may_know_something_but_not_less_than_nothing():
+    new = patient(16)
+    check, logits = CHECKS.get("initial_loss"), new.model.unembed.weight
+    with torch.no_grad():
+        new.model.unembed.weight.copy_(logits * 200)  # sure of something, and as often wrong as not
+    assert not check.examine(new).ok
+    learned = replace(new, is_new=False)
+    assert not check.examine(learned).ok
+    knowing = replace(learned, targets=learned.model(learned.ids).argmax(-1))
+    assert check.examine(knowing).ok
+    assert not check.examine(replace(knowing, is_new=True)).ok
 
 
 def test_targets_that_do_not_count_do_not_lower_the_first_loss():

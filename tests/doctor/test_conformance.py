@@ -1,6 +1,4 @@
-"""Every check: named after its file, content with a healthy model, and alarmed by the illness that it looks
-for.
-"""
+"""Every check: named after its file, content with a healthy model, alarmed by the illness it looks for."""
 
 import pytest
 import torch

@@ -1,25 +1,18 @@
 """A tiny model with large weights, and a few documents as ids, for the tests of evaluation."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
-from groundup.model.config import ModelConfig
-from groundup.model.decoder import Decoder
-from groundup.text.tokenizer import Tokenizer
 from groundup.weights.folder import Loaded
 
 
 @pytest.fixture(scope="session")
-def loaded() -> Loaded:
+def loaded(make_loaded: Callable[..., Loaded]) -> Loaded:
     """A tiny GPT-2 over bytes with a context of 16."""
-    config = ModelConfig(vocab_size=264, context_length=16, d_model=16, n_layers=2, n_heads=2)
-    generator = torch.Generator().manual_seed(1)
-    model = Decoder(config).initialise(generator).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
-    return Loaded(model, Tokenizer.from_bytes(), config)
+    return make_loaded(seed=1, shake=0.3, d_model=16, n_layers=2)
 
 
 @pytest.fixture(scope="session")

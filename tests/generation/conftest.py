@@ -13,15 +13,9 @@ from groundup.weights.folder import Loaded
 
 
 @pytest.fixture(scope="session")
-def random_model() -> Loaded:
+def random_model(make_loaded: Callable[..., Loaded]) -> Loaded:
     """A tiny GPT-2 with a padded vocabulary, whose weights are large enough to make it talk."""
-    config = ModelConfig(vocab_size=300, context_length=32, d_model=16, n_layers=2, n_heads=2)
-    generator = torch.Generator().manual_seed(7)
-    model = Decoder(config).initialise(generator).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
-    return Loaded(model, Tokenizer.from_bytes(), config)
+    return make_loaded(seed=7, shake=0.3, vocab_size=300, context_length=32, d_model=16, n_layers=2)
 
 
 @pytest.fixture(scope="session")

@@ -151,7 +151,7 @@ def test_a_prompt_that_fits_no_new_token_is_refused_before_anything_is_said(rand
     with pytest.raises(
         UserError, match=r"The prompt has 31 tokens, .* context holds 32, .* Shorten the prompt to 30"
     ) as caught:
-        next(generate(random_model, ["fine", "x" * 31]))
+        generate(random_model, ["fine", "x" * 31])  # at once, before anything is asked for
     assert "\n" not in str(caught.value)
 
 
@@ -165,7 +165,7 @@ def test_a_prompt_that_fits_no_new_token_is_refused_before_anything_is_said(rand
 )
 def test_what_cannot_be_is_refused_in_one_line(random_model, wrong, told):
     with pytest.raises(UserError, match=told):
-        next(generate(random_model, "x", **wrong))
+        generate(random_model, "x", **wrong)
 
 
 def test_a_model_in_training_speaks_without_dropout_and_is_in_training_afterwards(random_model):

@@ -104,3 +104,9 @@ def test_what_cannot_be_is_refused_in_one_line(wrong, told):
     with pytest.raises(UserError, match=told) as caught:
         Sampling(**wrong)
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_whose_training_diverged_is_told_and_not_drawn_from():
+    logits = torch.tensor([[0.0, float("nan"), 1.0]])
+    with pytest.raises(UserError, match="diverged"):
+        choose(logits, Sampling(), torch.Generator())

@@ -5,16 +5,22 @@ from pathlib import Path
 import pytest
 
 from groundup.errors import UserError
-from groundup.runs.automatic import first_table, fit, recipe_for, run_name, vocabulary_for
+from groundup.runs.automatic import (
+    EPOCHS,
+    TOKENS_PER_STEP,
+    first_table,
+    fit,
+    recipe_for,
+    run_name,
+    vocabulary_for,
+)
 from groundup.runs.recipe import make_recipe
 from groundup.settings import Table
 from tests.runs.conftest import quiet_view
 
 
 def laptop(table: Table) -> float:
-    """Tokens a second of an imagined machine that multiplies 30 million parameters with 1,000 tokens a
-    second.
-    """
+    """Tokens a second of an imagined machine: 30 million parameters times 1,000 tokens."""
     model, vocabulary = table["model"], table["tokenizer"]["vocab_size"]
     return 3e10 / (12 * model["n_layers"] * model["d_model"] ** 2 + model["d_model"] * vocabulary)
 
@@ -44,10 +50,15 @@ def test_more_minutes_give_a_larger_model_and_more_tokens() -> None:
 
 
 def test_a_short_text_is_not_read_more_often_than_the_limit() -> None:
-    from groundup.runs.automatic import EPOCHS, TOKENS_PER_STEP
-
     table = fit(first_table("x", "x", 150_000), 150_000, 6000, laptop)
-    assert table["train"]["steps"] * TOKENS_PER_STEP <= EPOCHS * 150_000 / 3.5
+    assert table["train"]["steps"] * TOKENS_PER_STEP <= EPOCHS * 150_000 / 2
+
+
+def test_dropout_is_for_texts_that_are_read_again_and_again() -> None:
+    short = fit(first_table("x", "x", 150_000), 150_000, 600, laptop)
+    long = fit(first_table("x", "x", 50_000_000), 50_000_000, 600, laptop)
+    assert short["model"]["dropout"] > 0
+    assert long["model"]["dropout"] == 0
 
 
 @pytest.mark.parametrize("n_bytes", [20_000, 150_000, 5_000_000, None])

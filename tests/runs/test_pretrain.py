@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,12 @@ import pytest
 import torch
 
 from groundup.errors import UserError
+from groundup.runs import observers
+from groundup.runs.data import show_step
 from groundup.runs.folder import RunFolder
 from groundup.runs.pretrain import pretrain
-from groundup.settings import to_toml
+from groundup.runs.recipe import make_recipe
+from groundup.settings import to_toml, with_changes
 from groundup.weights.folder import load
 from tests.runs.conftest import TINY, quiet_view, said, tiny_recipe
 
@@ -75,8 +79,6 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(
     for name in ("run.json", "metrics.jsonl", "samples.jsonl"):
         assert (run.path / name).is_file()
     # Forget all after step 8, as if the process had died there.
-    import shutil
-
     shutil.rmtree(run.checkpoints / "step-000010")
     shutil.rmtree(run.model)
     run.update_facts(status="running")
@@ -118,6 +120,20 @@ def test_changed_data_are_noticed(tmp_path: Path) -> None:
     book.write_text("A small tale of a lamp and a bell.\n" * 400, encoding="utf-8")
     with pytest.raises(UserError, match="changed since"):
         pretrain(tiny_recipe(*changes), tmp_path / "run", quiet_view(), device="cpu")
+    with pytest.raises(UserError, match="changed since"):
+        show_step(run.path, 1, 1, quiet_view())
+
+
+def test_a_run_that_goes_on_elsewhere_says_what_is_not_as_it_was(run_tiny: RUN, tmp_path: Path) -> None:
+    run, view = run_tiny("train.steps=2"), quiet_view()
+    run.update_facts(status="running", torch="1.0")
+    pretrain(tiny_recipe("train.steps=2"), run.path, view, device="cpu")
+    assert f"torch 1.0 → {torch.__version__}. It goes on, but not to the same bytes" in said(view)
+    run.facts.unlink()  # lost: then nothing is known of what was, and the checkpoint still counts
+    view = quiet_view()
+    pretrain(tiny_recipe("train.steps=2"), run.path, view, device="cpu")
+    assert "Going on from step 2 of 2" in said(view)
+    assert "Not as when" not in said(view)
 
 
 def test_tasks_run_at_the_start_and_at_the_end_as_asked(run_tiny: RUN) -> None:
@@ -129,14 +145,33 @@ def test_tasks_run_at_the_start_and_at_the_end_as_asked(run_tiny: RUN) -> None:
     assert "before training" in (run.path / "report.html").read_text()
 
 
-def test_a_run_can_start_from_a_model(finished_run: RunFolder, tmp_path: Path) -> None:
-    table = {**TINY, "model": {"from": str(finished_run.model)}}
-    from groundup.runs.recipe import make_recipe
-
-    run = pretrain(make_recipe(table), tmp_path / "more", quiet_view(), device="cpu")
+@pytest.mark.parametrize("inside", ["", "model"])
+def test_a_run_can_start_from_a_run_or_a_model(inside: str, finished_run: RunFolder, tmp_path: Path) -> None:
+    table, view = {**TINY, "model": {"from": str(finished_run.path / inside)}}, quiet_view()
+    run = pretrain(make_recipe(table), tmp_path / "more", view, device="cpu")
     first = next(line for line in run.lines("metrics") if line["kind"] == "validation")
     last = [line for line in finished_run.lines("metrics") if line["kind"] == "validation"][-1]
     assert first["loss"] == pytest.approx(last["loss"], abs=1e-6)
+    assert "Warning" not in said(view)  # it may well know something at the start
+    assert f"trained from {(finished_run.path / inside).name} with" in load(run.model).card
+
+
+def test_a_model_to_start_from_is_not_read_beyond_its_context(
+    finished_run: RunFolder, tmp_path: Path
+) -> None:
+    table = with_changes(TINY, ["train.sequence_length=128"])
+    table["model"] = {"from": str(finished_run.path)}
+    with pytest.raises(UserError, match=r"longer than model\.context_length = 64"):
+        pretrain(make_recipe(table), tmp_path / "more", quiet_view(), device="cpu")
+    assert not (tmp_path / "more").exists()
+
+
+def test_a_recipe_without_prompts_draws_no_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observers, "LIVE_SECONDS", 0.0)
+    recipe, view = tiny_recipe("sample.prompts=[]", "train.steps=2"), quiet_view()
+    run = pretrain(recipe, tmp_path / "run", view, device="cpu")
+    assert run.lines("samples") == []
+    assert "sample after" not in said(view)
 
 
 def test_the_view_tells_steps_validation_and_samples(run_tiny: RUN, tmp_path: Path) -> None:
@@ -167,3 +202,4 @@ def test_sigint_ends_a_run_with_a_checkpoint_and_the_next_command_finishes_it(tm
     step = json.loads(next(run.checkpoints.glob("step-*/state.json")).read_text())["step"]
     assert 3 < step < 400
     assert run.lines("metrics")[-1]["step"] == step
+    assert "was stopped at step" in (run.path / "report.html").read_text(encoding="utf-8")

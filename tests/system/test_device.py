@@ -14,7 +14,7 @@ def test_without_a_wish_the_best_device_is_taken_and_the_cpu_is_always_there():
     assert pick_device("cpu") == torch.device("cpu")
 
 
-@pytest.mark.parametrize("asked", ["gpu", "tpu:0", ""])
+@pytest.mark.parametrize("asked", ["gpu", "tpu:0", "", "cpu:x", "cpu:", "cpu:7", "cuda:99"])
 def test_a_device_that_is_not_there_is_told_with_those_that_are(asked):
     with pytest.raises(UserError, match=f"The device '{asked}' is not there. Choose from: .*cpu"):
         pick_device(asked)

@@ -1,6 +1,7 @@
 """Perplexity and bits per byte: of a model that knows nothing, by hand, and beside the floor."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,21 +9,13 @@ import torch
 
 from groundup.evaluation.score import Likelihoods
 from groundup.evaluation.texts import Texts
-from groundup.model.config import ModelConfig
-from groundup.model.decoder import Decoder
-from groundup.tasks.perplexity import FEW_DOCUMENTS, TASK, bits_interval, excess_percent
-from groundup.text.tokenizer import Tokenizer
+from groundup.tasks.perplexity import FEW_DOCUMENTS, TASK, bits_interval, excess_percent, perplexity
 from groundup.weights.folder import Loaded
 
 
 @pytest.fixture
-def loaded() -> Loaded:
-    config = ModelConfig(vocab_size=300, context_length=16, d_model=8, n_layers=1, n_heads=2)
-    model = Decoder(config).initialise(torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
-    return Loaded(model.eval(), Tokenizer.from_bytes(), config)
+def loaded(make_loaded: Callable[..., Loaded]) -> Loaded:
+    return make_loaded(shake=0.3, vocab_size=300)
 
 
 def by_metric(loaded: Loaded, texts: Texts) -> dict[str, float]:
@@ -93,3 +86,9 @@ def test_a_model_that_reaches_the_floor_has_no_excess():
     assert interval == pytest.approx((0, 0), abs=1e-9)
     twice = Texts(texts.ids, texts.n_bytes, found.by_document(found.nats, 5) / math.log(2) / 2)
     assert excess_percent(found, twice)[0] == pytest.approx(100)
+
+
+def test_the_perplexity_of_a_run_that_diverges_is_infinite_and_no_crash() -> None:
+    assert perplexity(math.log(50)) == pytest.approx(50)
+    assert perplexity(5000.0) == math.inf
+    assert math.isnan(perplexity(math.nan))

@@ -36,7 +36,7 @@ def test_what_cannot_be_is_refused_in_one_line(make_settings, change, told):
 
 def test_a_checkpoint_is_kept_at_least_once():
     for wrong in ({"every": -1}, {"keep": 0}):
-        with pytest.raises(UserError, match="every is 0 or more, keep 1 or more"):
+        with pytest.raises(UserError, match="Set every to 0 or more, and keep to 1 or more"):
             CheckpointSettings(**wrong)
 
 

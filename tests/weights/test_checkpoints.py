@@ -74,6 +74,13 @@ def test_only_the_newest_are_kept_in_the_order_of_steps(make_loaded, tmp_path):
     assert keep(1_000_500) == ["step-1000000", "step-1000500"]
 
 
+def test_what_a_killed_process_left_half_written_is_removed_with_the_next_checkpoint(make_loaded, tmp_path):
+    (tmp_path / ".step-000004.123.part").mkdir()
+    (tmp_path / ".step-000004.123.part" / "model.safetensors").write_bytes(b"half")
+    save_checkpoint(tmp_path, make_loaded(), step=5, tensors={}, values={}, keep=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000005"]
+
+
 def test_saving_a_step_again_replaces_it(make_loaded, tmp_path):
     for value in (1, 2):
         save_checkpoint(tmp_path, make_loaded(), step=5, tensors={}, values={"tokens": value}, keep=2)

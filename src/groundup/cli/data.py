@@ -41,7 +41,7 @@ def show(
         str, typer.Argument(help="A run's folder; or a dataset's name, a file or a folder of texts.")
     ],
     step: Annotated[int, typer.Option(help="Of a run: the step whose texts to show, from 1.")] = 1,
-    limit: Annotated[int, typer.Option(help="Show at most so many texts.")] = 5,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many texts.")] = 5,
 ) -> None:
     """Show the very texts that a step of a run read, or the first documents of a source.
 

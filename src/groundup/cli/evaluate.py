@@ -40,7 +40,7 @@ def evaluate(
     for name in names:
         TASKS.get(name)
     loaded = load(model, device=pick_device(device))
-    scores = run_tasks(loaded, names, texts_for(loaded, model, data, max_tokens), view)
+    scores = run_tasks(loaded, names, texts_for(loaded, model, data, max_tokens, view), view)
     show(scores, view)
     if output is not None:
         write_json(output, [score.as_json() for score in scores])

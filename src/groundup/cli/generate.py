@@ -49,8 +49,9 @@ def generate(
         "stop": stop or (),
     }
     for number in range(samples):
+        pieces = run(loaded, prompt, seed=seed + number, **how)  # type: ignore[arg-type]
         typer.echo(prompt, nl=False)
-        for piece in run(loaded, prompt, seed=seed + number, **how):  # type: ignore[arg-type]
+        for piece in pieces:
             typer.echo(piece.text, nl=False)
         typer.echo("\n" if number + 1 < samples else "")
 

@@ -14,7 +14,10 @@ def pretrain(
         list[str] | None,
         typer.Argument(help="Changes to the recipe, such as train.steps=200", show_default=False),
     ] = None,
-    minutes: Annotated[float, typer.Option(help="Without a recipe: how long the training may take.")] = 10.0,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="Without a recipe: how long the training may take; by default 10."),
+    ] = None,
     runs: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs"),
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")
@@ -33,6 +36,7 @@ def pretrain(
 
       groundup pretrain runs/my_book/recipe.toml name=again seed=2
     """
+    from groundup.errors import UserError
     from groundup.runs.automatic import recipe_for
     from groundup.runs.farewell import farewell
     from groundup.runs.pretrain import pretrain as run
@@ -41,10 +45,20 @@ def pretrain(
 
     view = View()
     if source.endswith(".toml"):
+        if minutes is not None:
+            raise UserError(
+                "--minutes is for a text without a recipe. Leave it out, or set train.steps=NUMBER."
+            )
         recipe = read_recipe(source, changes or ())
     else:
         recipe = recipe_for(
-            source, minutes, runs, view, changes=changes or (), device=device, restart=restart
+            source,
+            10.0 if minutes is None else minutes,
+            runs,
+            view,
+            changes=changes or (),
+            device=device,
+            restart=restart,
         )
     folder = run(recipe, runs / recipe.name, view, device=device, restart=restart)
     farewell(folder, view)

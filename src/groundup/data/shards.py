@@ -29,9 +29,7 @@ class Shard:
     """Tokens of many documents. Each document is its border token, then its ids."""
 
     folder: Path
-    manifest: dict[
-        str, Any
-    ]  # n_tokens, n_documents, n_bytes, dtype, vocab_size, tokenizer's fingerprint, files
+    manifest: dict[str, Any]  # n_tokens, n_documents, n_bytes, dtype, vocab_size, tokenizer, format, files
     tokens: np.ndarray  # (n_tokens,) uint16, or uint32 for a vocabulary above 65,536: a memory map
     starts: np.ndarray  # (n_documents + 1,) int64: where each document starts; the last is n_tokens
     document_bytes: np.ndarray  # (n_documents,) int64: UTF-8 bytes of each document's text

@@ -15,6 +15,7 @@ class Patient:
     model: Decoder
     ids: Tensor  # (B, T)
     targets: Tensor  # (B, T)
+    is_new: bool = True  # False: it has learned before, and may well know something
 
 
 @dataclass(frozen=True)

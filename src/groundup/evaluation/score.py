@@ -36,9 +36,7 @@ class Score:
 
 
 class Likelihoods(NamedTuple):
-    """What the model said of each window of each document; a document's figures are the sums of its
-    windows.
-    """
+    """What the model said of each window; a document's figures are the sums of its windows'."""
 
     document: np.ndarray  # (windows,) which document, ascending
     nats: np.ndarray  # (windows,) float64, the sum of -log p over the targets scored there
@@ -75,8 +73,8 @@ def rolling(
     """How likely the model finds whole documents, each from its own beginning.
 
     documents: token ids of each, the border first. The first id is read and not scored. A document longer
-    than
-    `context` (by default the model's) is read in windows that overlap by half. Windows are batched by length.
+    than `context` (by default the model's) is read in windows that overlap by half. Windows are batched by
+    length.
     """
     context = min(context or model.config.context_length, model.config.context_length)
     rows = [
@@ -91,9 +89,7 @@ def rolling(
     done = 0
     for group in _groups(by_length, rows, tokens_per_batch):
         width = max(rows[i][3] - rows[i][1] for i in group)
-        ids = torch.zeros(
-            len(group), width, dtype=torch.long
-        )  # (B, T); padding stands last and is never seen
+        ids = torch.zeros(len(group), width, dtype=torch.long)  # (B, T); padding stands last, is never seen
         wanted = torch.full((len(group), width), IGNORED)
         for row, (which, start, scored, end) in enumerate(rows[i] for i in group):
             text = torch.from_numpy(np.asarray(documents[which][start : end + 1], dtype=np.int64))

@@ -26,10 +26,10 @@ def bootstrap_ratio(
     seed: int = 0,
     draws: int = 1000,
 ) -> tuple[float, float] | None:
-    """The 95 % interval of sum(above) / sum(below), drawing whole items (documents, windows) with
-    replacement.
+    """The 95 % interval of sum(above) / sum(below), drawing whole items with replacement.
 
-    None with fewer than two items: one item says nothing about how much items differ. Source: Efron 1979.
+    An item is a document, or a window of one. None with fewer than two items: one says nothing about how much
+    they differ. Source: Efron 1979.
     """
     over, under = np.asarray(above, dtype=float), np.asarray(below, dtype=float)
     if len(over) < 2:

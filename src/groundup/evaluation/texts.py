@@ -1,6 +1,4 @@
-"""The texts of an evaluation, as token ids, with what is needed to relate a loss to bytes and to the
-floor.
-"""
+"""The texts of an evaluation as token ids, with what relates a loss to bytes and to the floor."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,15 +12,11 @@ from groundup.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Texts:
-    """Documents to be scored. Each begins with the border; a whole one ends with the next border, which is
-    scored.
-    """
+    """Documents to be scored. Each begins with the border; a whole one ends with the next, which counts."""
 
     ids: list[np.ndarray]
     n_bytes: np.ndarray  # (documents,) UTF-8 bytes of the text
-    floor_bits: np.ndarray | None = (
-        None  # (documents,) -log2 p of the text under its true source, where known
-    )
+    floor_bits: np.ndarray | None = None  # (documents,) -log2 p of the text, where its source is known
 
     @classmethod
     def from_strings(

@@ -36,10 +36,9 @@ def generate(
 ) -> Iterator[Piece]:
     """Continue each prompt, in order. An empty prompt begins a new document.
 
-    It ends at <|endoftext|> ("border"), before one of the `stop` strings, after max_tokens ("length") or
-    where the
-    context is full ("context"). Each prompt has a generator of its own, so its text does not depend on the
-    others. UserError if a prompt does not fit the context.
+    It ends at <|endoftext|> ("border"), before one of the `stop` strings ("stop"), after max_tokens
+    ("length") or where the context is full ("context"). Each prompt has a generator of its own, so its text
+    does not depend on the others. UserError if a prompt does not fit the context.
     """
     sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
     if max_tokens < 1:
@@ -48,9 +47,14 @@ def generate(
     if "" in stop:
         raise UserError("A stop string is empty, so nothing could be said before it. Leave it out.")
     read = [prompt_ids(loaded, prompt) for prompt in ([prompts] if isinstance(prompts, str) else prompts)]
-    for number, ids in enumerate(read):
-        generator = torch.Generator().manual_seed(seed)
-        yield from _continue(loaded, number, ids, max_tokens, sampling, generator, stop)
+    # The checks above are made at once; only the answers wait until they are asked for.
+    return (
+        piece
+        for number, ids in enumerate(read)
+        for piece in _continue(
+            loaded, number, ids, max_tokens, sampling, torch.Generator().manual_seed(seed), stop
+        )
+    )
 
 
 def prompt_ids(loaded: Loaded, prompt: str) -> list[int]:
@@ -60,8 +64,7 @@ def prompt_ids(loaded: Loaded, prompt: str) -> list[int]:
     if len(ids) >= limit:
         raise UserError(
             f"The prompt has {len(ids) - 1} tokens, but the model's context holds {limit}, with the start "
-            "and at "
-            f"least one new token. Shorten the prompt to {limit - 2} tokens."
+            f"and at least one new token. Shorten the prompt to {limit - 2} tokens."
         )
     return ids
 
@@ -69,9 +72,7 @@ def prompt_ids(loaded: Loaded, prompt: str) -> list[int]:
 def next_tokens(
     loaded: Loaded, ids: Sequence[int], max_tokens: int, sampling: Sampling, generator: torch.Generator
 ) -> Iterator[int]:
-    """The ids that follow, one at a time, until max_tokens or the end of the context. The prompt is read
-    once.
-    """
+    """The ids that follow, one at a time, until max_tokens or the end of the context."""
     model, device = loaded.model, loaded.device
     length = min(len(ids) + max_tokens, loaded.config.context_length)
     cache = KVCache(loaded.config, 1, length, device=device, dtype=model.tokens.weight.dtype)

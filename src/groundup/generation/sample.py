@@ -51,10 +51,14 @@ def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
 
 
 def choose(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:
-    """(B, V) logits -> (B,) token ids, drawn with the generator (on the CPU, so that each device draws
-    alike).
-    """
+    """(B, V) logits -> (B,) token ids, drawn with the generator."""
     if sampling.temperature == 0:
         return logits.argmax(-1)
-    drawn = torch.multinomial(probabilities(logits, sampling).cpu(), 1, generator=generator)
-    return drawn[:, 0].to(logits.device)
+    # On the CPU, so that the same probabilities give the same draws on each device.
+    chances = probabilities(logits, sampling).cpu()
+    if not bool(torch.isfinite(chances).all()):
+        raise UserError(
+            "The model's logits are no finite numbers: its training diverged. "
+            "Use an earlier checkpoint, or train it again with a lower learning rate."
+        )
+    return torch.multinomial(chances, 1, generator=generator)[:, 0].to(logits.device)

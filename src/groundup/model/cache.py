@@ -1,5 +1,6 @@
-"""The key-value cache: what was computed for the tokens already read. Shapes: B batch, H heads, S seen, K
-head width.
+"""The key-value cache: what was computed for the tokens already read.
+
+Shapes: B batch, T time, S seen, H heads, K head width.
 """
 
 import torch

@@ -53,14 +53,13 @@ class ModelConfig:
                 raise UserError(f"{name}={value} is too small. It must be above 0.")
         if self.d_head is None and self.d_model % self.n_heads:
             raise UserError(
-                f"d_model={self.d_model} is not a multiple of n_heads={self.n_heads}. Change one, or set "
-                "d_head."
+                f"d_model={self.d_model} is not a multiple of n_heads={self.n_heads}. "
+                f"Change one, or set d_head."
             )
         if self.n_heads % self.kv_heads:
             raise UserError(
-                f"n_heads={self.n_heads} is not a multiple of n_kv_heads={self.kv_heads}. Each key-value "
-                "head "
-                f"serves the same number of query heads."
+                f"n_heads={self.n_heads} is not a multiple of n_kv_heads={self.kv_heads}. "
+                f"Each key-value head serves the same number of query heads: choose a divisor."
             )
         if self.position == "rope" and self.head_width % 2:
             raise UserError(

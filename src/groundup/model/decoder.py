@@ -37,8 +37,7 @@ class Decoder(nn.Module):
             self.unembed.weight = self.tokens.weight
 
     def initialise(self, generator: torch.Generator | None = None) -> "Decoder":
-        """GPT-2's start: normal with 0.02, and less for the two matrices of each block that write to the
-        stream.
+        """GPT-2's start: normal with 0.02, and less for the matrices of each block that write to the stream.
 
         2 * n_layers matrices add to the stream; dividing their spread by the root of that number keeps its
         size independent of depth. Source: Radford et al. 2019.
@@ -102,9 +101,7 @@ class Decoder(nn.Module):
         return self.unembed(self.hidden(ids, positions=positions, visible=visible, cache=cache))
 
     def n_parameters(self, *, embeddings: bool = True) -> int:
-        """How many numbers are learned; tied ones count once. Without embeddings: the blocks and norms
-        only.
-        """
+        """How many numbers are learned; tied ones count once. Without embeddings: blocks and norms only."""
         ends = {id(self.tokens.weight), id(self.unembed.weight)}
         if self.positions is not None:
             ends.add(id(self.positions.weight))

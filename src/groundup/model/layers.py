@@ -1,5 +1,6 @@
-"""The parts that every family shares. Shapes: B batch, T time, S seen, D model width, H heads, K head
-width.
+"""The parts that every family shares.
+
+Shapes: B batch, T time, S seen, D model width, H heads, K head width.
 """
 
 from collections.abc import Callable
@@ -56,9 +57,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Each position gathers values from the positions whose keys fit its query. Source: Vaswani et al.
-    2017.
-    """
+    """Each position gathers values from those whose keys fit its query. Source: Vaswani et al. 2017."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()

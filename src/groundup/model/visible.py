@@ -1,5 +1,4 @@
-"""Who sees whom: from a few numbers to the mask of one attention layer, or to none where the fast kernel
-needs none.
+"""Who sees whom: from a few numbers to the mask of an attention layer, or none where none is needed.
 
 Shapes: B batch, T queries, S keys.
 """
@@ -29,9 +28,7 @@ class Visible:
 
 
 class Sight(NamedTuple):
-    """What attention is told: an explicit mask, or that the plain causal order holds (the fused kernel's
-    case).
-    """
+    """What attention is told: an explicit mask, or that plain causal order holds (for the fused kernel)."""
 
     mask: Tensor | None  # broadcastable to (B, H, T, S), True where a query may look
     is_causal: bool
@@ -40,8 +37,8 @@ class Sight(NamedTuple):
 def sight(queries: Tensor, keys: Tensor, window: int | None, visible: Visible | None) -> Sight:
     """The mask of one kind of layer, or None where `is_causal` or nothing at all says the same.
 
-    queries: (T,) positions that ask; keys: (S,) positions that can be seen; window: how far back, itself
-    included.
+    queries: (T,) positions that ask; keys: (S,) positions that can be seen; window: how many positions back,
+    its own included.
     """
     extra = None if visible is None else visible.mask(queries, keys)
     n_queries, n_keys = len(queries), len(keys)

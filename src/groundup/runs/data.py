@@ -6,7 +6,7 @@ from pathlib import Path
 from groundup.errors import UserError
 from groundup.runs.folder import RunFolder
 from groundup.runs.prepare import open_source, prepare
-from groundup.runs.pretrain import make_batches
+from groundup.runs.pretrain import make_batches, refuse_changed_data
 from groundup.runs.recipe import DataSettings, Recipe, read_recipe
 from groundup.system.progress import View
 
@@ -15,8 +15,8 @@ def prepare_and_tell(recipe: Recipe, view: View) -> None:
     """Prepare the data of a recipe, and say what they are."""
     facts = prepare(recipe, view).facts()
     view.say(
-        f"{facts['source']}: {facts['documents']:,} documents, {facts['bytes']:,} bytes, {facts['tokens']:,} "
-        "tokens"
+        f"{facts['source']}: {facts['documents']:,} documents, {facts['bytes']:,} bytes, "
+        f"{facts['tokens']:,} tokens"
     )
     view.say(
         f"for validation: {facts['validation_documents']:,} documents, {facts['validation_bytes']:,} bytes, "
@@ -32,6 +32,7 @@ def show_step(run: Path, step: int, limit: int, view: View) -> None:
     if not 1 <= step <= recipe.train.steps:
         raise UserError(f"--step {step} is not a step of {run}. It has the steps 1 to {recipe.train.steps}.")
     prepared = prepare(recipe, view)
+    refuse_changed_data(folder, prepared)
     batches = make_batches(recipe, prepared)
     windows = batches.indices(step - 1)
     view.say(f"Step {step} of {run} read {len(windows)} windows of {recipe.train.sequence_length} tokens.")
@@ -43,8 +44,7 @@ def show_step(run: Path, step: int, limit: int, view: View) -> None:
 
 def show_documents(source: str, limit: int, view: View) -> None:
     """Print the first documents of a source."""
-    for number, text in enumerate(
-        itertools.islice(open_source(DataSettings(source=source), 1).train(), limit)
-    ):
+    documents = open_source(DataSettings(source=source), seed=1).whole()
+    for number, text in enumerate(itertools.islice(documents, limit)):
         view.say(f"--- document {number}, {len(text.encode()):,} bytes")
         view.say(text)

@@ -18,7 +18,7 @@ def demo(
 ) -> None:
     """Train on the village, or go on with an earlier demo, or show the one that is finished."""
     folder = RunFolder(runs / NAME)
-    status = folder.read_facts().get("status") if folder.facts.is_file() else None
+    status = folder.read_facts().get("status")
     if status is not None and restart is None:
         restart = _ask(folder, status, view)
     if restart or status != "finished":
@@ -32,8 +32,8 @@ def _ask(folder: RunFolder, status: str, view: View) -> bool:
     what = "There is a finished demo" if status == "finished" else "There is a demo that did not end"
     if not (sys.stdin.isatty() and view.console.is_terminal):
         view.say(
-            f"{what} in {folder.path}; going on with it. Add --restart to start over (make demo "
-            "ARGS=--restart)."
+            f"{what} in {folder.path}; going on with it. "
+            f"Add --restart to start over (make demo ARGS=--restart)."
         )
         return False
     answer = view.console.input(f"{what} in {folder.path}. [c]ontinue with it, or [s]tart over? ")
@@ -48,7 +48,7 @@ def _last_lines(folder: RunFolder, view: View) -> None:
         view.say("Go on with:  " + command("demo", "--continue"))
         return
     view.say("Three things to do next:")
-    view.say("  let the model tell a tale:     " + command("generate", str(folder.path), "Once"))
+    view.say("  let the model tell a tale:     " + command("generate", str(folder.path), "Near the mill"))
     view.say("  train on a text of your own:   " + command("pretrain", "my_book.txt", "--minutes", "10"))
     view.say("  learn how it works:            " + _lesson())
 

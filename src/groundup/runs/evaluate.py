@@ -10,7 +10,7 @@ from groundup.errors import UserError
 from groundup.evaluation.score import Score
 from groundup.evaluation.texts import Texts
 from groundup.runs.folder import RunFolder
-from groundup.runs.prepare import open_source
+from groundup.runs.prepare import open_source, tell_unreadable
 from groundup.runs.recipe import DataSettings
 from groundup.system.files import write_json
 from groundup.system.progress import View
@@ -38,13 +38,13 @@ def evaluate_run(
     return scores
 
 
-def texts_for(loaded: Loaded, model: Path, data: str | None, max_tokens: int) -> Texts:
-    """What to evaluate on: a file, a folder or a dataset's name; by default the validation part of the
-    model's run.
+def texts_for(loaded: Loaded, model: Path, data: str | None, max_tokens: int, view: View) -> Texts:
+    """What to evaluate on: a file, a folder or a dataset's name, else the validation part of the model's run.
 
-    UserError if there is no default, or the prepared validation part is gone.
+    UserError if there is no such part, or the prepared validation part is gone.
     """
     if data is not None:
+        tell_unreadable(data, view)
         return texts_of_source(loaded, data, max_tokens)
     run = next((RunFolder(p) for p in (model, *model.parents) if (p / "run.json").is_file()), None)
     if run is None:

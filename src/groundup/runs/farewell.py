@@ -1,6 +1,9 @@
 """The last lines of a run: what came out, and what to type next."""
 
+import os
 import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,12 +14,11 @@ from groundup.system.progress import View
 
 def command(*words: str) -> str:
     """A command to copy, with the path of this environment's groundup where it is not on the PATH."""
-    import shutil
-
     program = Path(sys.executable).with_name("groundup")
     found = shutil.which("groundup")
-    name = "groundup" if found and Path(found).resolve() == program.resolve() else _short(program)
-    return " ".join([name, *map(shlex.quote, words)])
+    on_path = found and Path(found).resolve().with_suffix("") == program.resolve()
+    whole = ["groundup" if on_path else _short(program), *words]
+    return subprocess.list2cmdline(whole) if os.name == "nt" else shlex.join(whole)
 
 
 def farewell(folder: RunFolder, view: View) -> None:

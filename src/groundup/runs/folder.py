@@ -29,19 +29,20 @@ class RunFolder:
         if not folder.facts.is_file():
             near = Path(path).parent
             others = [p.name for p in near.iterdir() if (p / "run.json").is_file()] if near.is_dir() else []
-            what = (
-                f"{path} is no run's folder (it has no run.json)."
-                if folder.path.exists()
-                else f"There is no {path}."
-            )
-            raise UserError(
-                f"{what}{did_you_mean(folder.path.name, others)} Give a folder such as runs/demo."
-            )
+            what = f"{path} is no run's folder (it has no run.json)."
+            if not folder.path.exists():
+                what = f"There is no {path}."
+            near_name = did_you_mean(folder.path.name, others)
+            raise UserError(f"{what}{near_name} Give a folder such as runs/demo.")
         return folder
 
     def log(self, name: str, line: dict[str, Any]) -> None:
-        """Append one line of figures to NAME.jsonl."""
+        """Append one line of figures to NAME.jsonl. UserError if somebody took the folder away meanwhile."""
         path = self.path / f"{name}.jsonl"
+        if not self.path.is_dir():
+            raise UserError(
+                f"{self.path} is gone: it was moved or deleted while a run wrote to it. Start again."
+            )
         with storage_errors(path), open(path, "a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
@@ -50,8 +51,9 @@ class RunFolder:
         path = self.path / f"{name}.jsonl"
         if not path.is_file():
             return []
-        texts = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(text) for text in texts if text.endswith("\n")]
+        # As bytes: a crash may have cut a character in two, and a text may hold other line ends (U+2028).
+        *whole, _ = path.read_bytes().split(b"\n")
+        return [json.loads(line) for line in whole]
 
     def cut_back(self, step: int) -> None:
         """Forget the figures of all steps after `step`: training goes on from there."""
@@ -62,13 +64,18 @@ class RunFolder:
 
     def update_facts(self, **facts: Any) -> dict[str, Any]:
         """Put facts into run.json, and return all of them."""
-        before = json.loads(self.facts.read_text(encoding="utf-8")) if self.facts.is_file() else {}
-        write_json(self.facts, {**before, **facts})
-        return {**before, **facts}
+        together = {**self.read_facts(), **facts}
+        write_json(self.facts, together)
+        return together
 
     def read_facts(self) -> dict[str, Any]:
-        """run.json."""
-        return json.loads(self.facts.read_text(encoding="utf-8"))
+        """What run.json holds; nothing where there is none yet. UserError if it is damaged."""
+        try:
+            return json.loads(self.facts.read_text(encoding="utf-8")) if self.facts.is_file() else {}
+        except ValueError as error:
+            raise UserError(
+                f"{self.facts} is damaged ({error}). Start the run over with --restart."
+            ) from None
 
     def read_evaluation(self) -> list[dict[str, Any]]:
         """The rows of evaluation.json so far."""
@@ -77,9 +84,11 @@ class RunFolder:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the folder while a run writes to it. UserError if another process does."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with storage_errors(self.path), open(self.path / ".lock", "a+", encoding="utf-8") as file:
-            if not _lock(file.fileno()):
+        with storage_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = open(self.path / ".lock", "a+", encoding="utf-8")
+        with lock:
+            if not _lock(lock.fileno()):
                 raise UserError(
                     f"Another run is writing to {self.path}. Wait for it, stop it, or choose another name."
                 )
@@ -87,7 +96,10 @@ class RunFolder:
 
 
 def _lock(handle: int) -> bool:
-    """Take the lock of an open file, which the system gives back when the process ends, however it ends."""
+    """Take the lock of an open file; the system gives it back when the process ends, however it ends.
+
+    False if another process has it. A file system without locks (some network drives) refuses nothing.
+    """
     try:
         if os.name == "nt":
             import msvcrt
@@ -97,6 +109,8 @@ def _lock(handle: int) -> bool:
             import fcntl
 
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except (BlockingIOError, PermissionError):
         return False
+    except OSError:
+        return True
     return True

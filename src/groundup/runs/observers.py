@@ -11,7 +11,7 @@ from groundup.generation.engine import generate
 from groundup.runs.folder import RunFolder
 from groundup.runs.recipe import Recipe
 from groundup.system.progress import TrainingView
-from groundup.tasks.perplexity import bits_interval, excess_percent
+from groundup.tasks.perplexity import bits_interval, excess_percent, perplexity
 from groundup.training.loop import State
 from groundup.training.precision import autocast
 from groundup.training.snapshot import state_tensors
@@ -88,7 +88,7 @@ class Validation:
                 "kind": "validation",
                 "step": state.step,
                 "loss": float(loss),
-                "perplexity": math.exp(loss),
+                "perplexity": perplexity(float(loss)),
                 "accuracy": float(found.right.sum() / n_tokens),
                 "bits_per_byte": float(bits),
                 "interval": bits_interval(found, self.texts),
@@ -155,15 +155,17 @@ class LiveSample:
         self._last = self.clock()
 
     def __call__(self, state: State) -> None:
-        if self.clock() - self._last < LIVE_SECONDS:
+        settings = self.recipe.sample
+        if not settings.prompts or self.clock() - self._last < LIVE_SECONDS:
             return
-        settings, prompt = self.recipe.sample, self.recipe.sample.prompts[0]
+        prompt = settings.prompts[0]
         pieces = generate(
             self.loaded,
             prompt,
             max_tokens=80,
             temperature=settings.temperature,
             top_k=settings.top_k,
+            top_p=settings.top_p,
             seed=state.step,
         )
         self.view.sample(state.step, prompt, "".join(piece.text for piece in pieces))

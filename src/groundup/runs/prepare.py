@@ -1,7 +1,6 @@
-"""From a source of texts to what training reads: a tokenizer, and tokens in two parts, kept for the next
-run.
-"""
+"""From a source of texts to what training reads: a tokenizer, and the tokens of both parts."""
 
+import functools
 import hashlib
 import itertools
 import json
@@ -10,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundup.data.corpus import corpus_fingerprint, examine
+from groundup.data.corpus import corpus_fingerprint, examine, read_documents
 from groundup.data.shards import Shard, open_shards, write_shards
-from groundup.data.split import split_corpus
+from groundup.data.split import Parts, split_corpus
 from groundup.datasets import DATASETS
 from groundup.errors import UserError, did_you_mean
 from groundup.runs.recipe import DataSettings, Recipe, TokenizerSettings
@@ -20,6 +19,7 @@ from groundup.system.files import cache_folder
 from groundup.system.progress import View
 from groundup.text.bpe import train_bpe
 from groundup.text.tokenizer import Tokenizer
+from groundup.weights.folder import model_folder
 
 TOKENIZER_BYTES, ENDLESS_TOKENIZER_BYTES = 30_000_000, 3_000_000
 """Text that a tokenizer learns from; more changes hardly a merge. An endless source is more uniform."""
@@ -35,14 +35,13 @@ class Source:
     name: str
     train: Callable[[], Iterator[str]]
     validation: Callable[[], Iterator[str]]
+    whole: Callable[
+        [], Iterator[str]
+    ]  # all documents, uncut; of an endless source, the validation part alone
     fingerprint: str
     endless: bool = False
     floor: Callable[[str], float] | None = None
     check: Callable[[str, bool], dict[str, object] | None] | None = None  # (text, complete) -> first mistake
-
-    def whole(self) -> Iterator[str]:
-        """All documents of both parts; of an endless source, the validation part alone."""
-        return self.validation() if self.endless else itertools.chain(self.train(), self.validation())
 
 
 @dataclass(frozen=True)
@@ -94,10 +93,12 @@ def open_source(data: DataSettings, seed: int) -> Source:
     if data.source in DATASETS.names():
         dataset = DATASETS.get(data.source)
         first = itertools.islice(dataset.documents("train", seed), 20)
+        whole = ("validation",) if dataset.endless else dataset.splits
         return Source(
             name=dataset.name,
             train=lambda: dataset.documents("train", seed),
             validation=lambda: dataset.documents("validation", seed),
+            whole=lambda: itertools.chain.from_iterable(dataset.documents(split, seed) for split in whole),
             fingerprint=_digest(dataset.name, str(seed), *first),
             endless=dataset.endless,
             floor=dataset.floor,
@@ -109,15 +110,24 @@ def open_source(data: DataSettings, seed: int) -> Source:
         raise UserError(
             f"There is no {data.source!r}: neither a file or folder, nor a dataset.{near} Datasets: {known}."
         )
-    by = None if data.split.by == "auto" else data.split.by
-    parts = split_corpus(path, by=by, validation=data.split.validation)
-    return Source(str(path), parts.train, parts.validation, corpus_fingerprint(path))
+
+    @functools.cache
+    def parts() -> Parts:
+        """The two parts, cut when first asked for: what reads the whole needs no cut."""
+        by = None if data.split.by == "auto" else data.split.by
+        return split_corpus(path, by=by, validation=data.split.validation)
+
+    return Source(
+        name=str(path),
+        train=lambda: parts().train(),
+        validation=lambda: parts().validation(),
+        whole=lambda: read_documents(path),
+        fingerprint=corpus_fingerprint(path),
+    )
 
 
 def tell_unreadable(source: str, view: View) -> None:
-    """Say how many records of a file or folder are left out because they are no text, and the first
-    reason.
-    """
+    """Say how many records of a file or folder are left out because they are no text, with an example."""
     if source in DATASETS.names():
         return
     report = examine(Path(source).expanduser())
@@ -128,15 +138,13 @@ def tell_unreadable(source: str, view: View) -> None:
 def _tokenizer(
     settings: TokenizerSettings, source: Source, folder: Path, view: View, base: str | None
 ) -> Tokenizer:
-    """The tokenizer that the recipe names; a trained one is kept in the cache, a base model brings its
-    own.
-    """
+    """The tokenizer that the recipe names (a trained one is kept in the cache), or the base model's own."""
     if base is not None:
-        return Tokenizer.from_folder(base)
+        return open_tokenizer(Path(base))
     if settings.source == "bytes":
         return Tokenizer.from_bytes()
     if settings.source != "train":
-        return Tokenizer.from_folder(settings.source)
+        return open_tokenizer(Path(settings.source).expanduser())
     kept = folder / "tokenizer"
     if (kept / "tokenizer.json").is_file():
         return Tokenizer.from_folder(kept)
@@ -144,7 +152,16 @@ def _tokenizer(
         texts = first_bytes(source.train(), ENDLESS_TOKENIZER_BYTES if source.endless else TOKENIZER_BYTES)
         tokenizer = train_bpe(texts, settings.vocab_size, progress=progress)
     tokenizer.save(kept)
+    if tokenizer.vocab_size < settings.vocab_size:
+        view.say(f"The text yields {tokenizer.vocab_size:,} tokens: each of its words has become one.")
     return tokenizer
+
+
+def open_tokenizer(where: Path) -> Tokenizer:
+    """The tokenizer of a folder, of a model or of a run."""
+    if (where / "tokenizer.json").is_file() or (where / "vocab.json").is_file():
+        return Tokenizer.from_folder(where)
+    return Tokenizer.from_folder(model_folder(where))
 
 
 def _shard(
@@ -170,7 +187,7 @@ def first_bytes(texts: Iterable[str], limit: int) -> Iterator[str]:
     """The first documents, until they hold about `limit` bytes."""
     for text in texts:
         yield text
-        limit -= len(text)
+        limit -= len(text.encode())
         if limit <= 0:
             return
 

@@ -5,7 +5,7 @@ import math
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,16 +18,17 @@ from groundup.data.windows import TokenWindows
 from groundup.doctor import Patient, examine
 from groundup.errors import UserError
 from groundup.evaluation.texts import Texts
+from groundup.generation.engine import prompt_ids
 from groundup.methods.next_token import NextToken
 from groundup.model.decoder import Decoder
 from groundup.runs.evaluate import evaluate_run
 from groundup.runs.folder import RunFolder
 from groundup.runs.observers import Checkpoints, Figures, LiveSample, Samples, Validation
 from groundup.runs.prepare import Prepared, prepare
-from groundup.runs.recipe import Recipe, make_recipe, model_config
+from groundup.runs.recipe import Recipe, check_context, make_recipe, model_config
 from groundup.settings import read_toml
 from groundup.system.device import describe, peak_memory_mb, pick_device
-from groundup.system.files import write_text
+from groundup.system.files import storage_errors, write_text
 from groundup.system.progress import View
 from groundup.training.loop import State, train
 from groundup.training.precision import pick_precision, use_fast_float32
@@ -37,11 +38,21 @@ from groundup.weights.folder import Loaded, load, read_tensors, save
 from groundup.zoo import family_for
 
 
+@dataclass(frozen=True)
+class Ready:
+    """All that a run needs, put together and checked before anything of an earlier run is thrown away."""
+
+    prepared: Prepared
+    loaded: Loaded
+    batches: Batches
+    validation: Texts  # scored again and again while training
+    evaluation: Texts  # what the tasks read
+
+
 def pretrain(
     recipe: Recipe, path: Path, view: View, *, device: str | None = None, restart: bool = False
 ) -> RunFolder:
-    """Train a model as the recipe says, into the run's folder; go on if the folder holds an unfinished run of
-    it.
+    """Train a model as the recipe says, into the run's folder; an unfinished run of it goes on.
 
     UserError if the folder holds a finished run or one of another recipe, unless `restart` is set.
     """
@@ -52,30 +63,32 @@ def pretrain(
     folder = RunFolder(path)
     if not restart:
         refuse_other_run(folder, recipe)
-    prepared = prepare(recipe, view)
+    ready = make_ready(recipe, where, view)
+    loaded, tasks = ready.loaded, recipe.evaluate.tasks
     with folder.alone():
         if restart:
-            clear(folder)  # only now: what a new run needs is there
-        refuse_changed_data(folder, prepared)
+            clear(folder)
+        refuse_changed_data(folder, ready.prepared)
         kept = checkpoints(folder.checkpoints)
         checkpoint = read_checkpoint(kept[-1]) if kept else None
-        loaded = make_model(recipe, prepared, checkpoint, where)
         if checkpoint is not None:
             tell_other_machine(folder, where, view)
-        _begin(folder, recipe, prepared, loaded, where)
-        tasks, texts = recipe.evaluate.tasks, validation_texts(recipe, prepared, recipe.evaluate.tokens)
+            table, tied = family_for(loaded.config).table, loaded.config.tie_embeddings
+            table.pull(loaded.model, read_tensors(checkpoint.folder), tied=tied)
+        _begin(folder, recipe, ready, where)
         if checkpoint is None and "start" in recipe.evaluate.when:
-            evaluate_run(folder, loaded, tasks, texts, view, step=0)
-        state = _train(folder, recipe, prepared, loaded, checkpoint, view)
+            evaluate_run(folder, loaded, tasks, ready.evaluation, view, step=0)
+        state = _train(folder, recipe, ready, checkpoint, view)
         if state.step < recipe.train.steps:
             folder.update_facts(status="interrupted")
+            groundup.report.write(folder.path)
             view.say(
                 f"Stopped after step {state.step}; everything is saved. The same command goes on from there."
             )
             return folder
-        save(folder.model, replace_card(loaded, recipe, prepared, state))
+        save(folder.model, with_card(recipe, ready, state))
         if "end" in recipe.evaluate.when:
-            evaluate_run(folder, loaded, tasks, texts, view, step=state.step)
+            evaluate_run(folder, loaded, tasks, ready.evaluation, view, step=state.step)
         folder.update_facts(status="finished")
         groundup.report.write(folder.path)
     return folder
@@ -83,9 +96,10 @@ def pretrain(
 
 def clear(folder: RunFolder) -> None:
     """Forget an earlier run: its figures, checkpoints and model."""
-    for item in folder.path.iterdir():
-        if item.name != ".lock":
-            shutil.rmtree(item) if item.is_dir() else item.unlink()
+    with storage_errors(folder.path):
+        for item in folder.path.iterdir():
+            if item.name != ".lock":
+                shutil.rmtree(item) if item.is_dir() else item.unlink()
 
 
 def refuse_other_run(folder: RunFolder, recipe: Recipe) -> None:
@@ -101,11 +115,10 @@ def refuse_other_run(folder: RunFolder, recipe: Recipe) -> None:
     ]
     if other:
         raise UserError(
-            f"{folder.path} was started with another recipe ({', '.join(other[:3])} differ). Start it over "
-            "with "
-            f"--restart, or choose another name with name=NAME."
+            f"{folder.path} was started with another recipe ({', '.join(other[:3])} differ). "
+            f"Start it over with --restart, or choose another name with name=NAME."
         )
-    if folder.facts.is_file() and folder.read_facts().get("status") == "finished":
+    if folder.read_facts().get("status") == "finished":
         raise UserError(
             f"{folder.path} is finished. Start it over with --restart, or choose another name with name=NAME."
         )
@@ -113,39 +126,33 @@ def refuse_other_run(folder: RunFolder, recipe: Recipe) -> None:
 
 def refuse_changed_data(folder: RunFolder, prepared: Prepared) -> None:
     """UserError if the data of a run that is being continued are not what they were."""
-    if not folder.facts.is_file():
-        return
     before = folder.read_facts().get("data", {}).get("fingerprint")
     if before not in (None, prepared.facts()["fingerprint"]):
         raise UserError(
-            f"The data of {prepared.source.name} changed since {folder.path} was started. Bring them back, "
-            "or "
-            f"start over with --restart."
+            f"The data of {prepared.source.name} changed since {folder.path} was started. "
+            f"Bring them back, or start over with --restart."
         )
 
 
 def tell_other_machine(folder: RunFolder, device: torch.device, view: View) -> None:
     """Say what is not as it was when the run began: it goes on well, but not to the very same bytes."""
-    before = folder.read_facts()
-    now = describe(device)
-    other = [f"{name} {before.get(name)} → {now[name]}" for name in now if before.get(name) != now[name]]
+    before, now = folder.read_facts(), describe(device)
+    changed = [name for name in now if name in before and before[name] != now[name]]
+    other = [f"{name} {before[name]} → {now[name]}" for name in changed]
     if other:
         view.say(f"Not as when this run began: {', '.join(other)}. It goes on, but not to the same bytes.")
 
 
-def make_model(
-    recipe: Recipe, prepared: Prepared, checkpoint: Checkpoint | None, device: torch.device
-) -> Loaded:
-    """A new model from the recipe's seed, the one it starts `from`, or that of the checkpoint."""
+def make_model(recipe: Recipe, prepared: Prepared, device: torch.device) -> Loaded:
+    """A new model from the recipe's seed, or the one it starts `from`."""
     if "from" in recipe.model:
         base = load(recipe.model["from"])
         model, config = base.model, base.config
+        check_context(config, recipe.train.sequence_length)
     else:
         config = model_config(recipe, prepared.tokenizer.vocab_size)
         model = Decoder(config)
         model.initialise(torch.Generator().manual_seed(recipe.seed))
-    if checkpoint is not None:
-        family_for(config).table.pull(model, read_tensors(checkpoint.folder), tied=config.tie_embeddings)
     return Loaded(model.to(device), prepared.tokenizer, config)
 
 
@@ -157,31 +164,38 @@ def make_batches(recipe: Recipe, prepared: Prepared) -> Batches:
     return Batches(windows, order, samples_per_step=recipe.train.samples_per_step, micro_batch=micro_batch)
 
 
-def validation_texts(recipe: Recipe, prepared: Prepared, max_tokens: int) -> Texts:
-    """The first documents of the validation part; 0 takes all."""
-    return Texts.from_shard(prepared.validation, prepared.tokenizer, max_tokens)
+def make_ready(recipe: Recipe, device: torch.device, view: View) -> Ready:
+    """Prepare the data, the model and the texts of a run. UserError for what does not fit together."""
+    prepared = prepare(recipe, view)
+    loaded = make_model(recipe, prepared, device)
+    for prompt in recipe.sample.prompts:
+        prompt_ids(loaded, prompt)  # UserError if it is too long
+    validation, evaluation = (
+        Texts.from_shard(prepared.validation, prepared.tokenizer, tokens)
+        for tokens in (recipe.validate.tokens, recipe.evaluate.tokens)
+    )
+    return Ready(prepared, loaded, make_batches(recipe, prepared), validation, evaluation)
 
 
-def replace_card(loaded: Loaded, recipe: Recipe, prepared: Prepared, state: State) -> Loaded:
+def with_card(recipe: Recipe, ready: Ready, state: State) -> Loaded:
     """The model with its card: where it comes from, in words."""
-    data = prepared.facts()
+    loaded, data, base = ready.loaded, ready.prepared.facts(), recipe.model.get("from")
+    start = "from scratch" if base is None else f"from {Path(base).name}"
     card = (
         f"---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n# {recipe.name}\n\n"
-        f"{loaded.model.n_parameters():,} parameters, trained from scratch with groundup for {state.step:,} "
-        "steps "
-        f"on {state.tokens:,} tokens of {Path(data['source']).name} ({data['bytes']:,} bytes).\n"
+        f"{loaded.model.n_parameters():,} parameters, trained {start} with groundup for "
+        f"{state.step:,} steps on {state.tokens:,} tokens of "
+        f"{Path(data['source']).name} ({data['bytes']:,} bytes).\n"
     )
     return Loaded(loaded.model, loaded.tokenizer, loaded.config, card)
 
 
-def _begin(
-    folder: RunFolder, recipe: Recipe, prepared: Prepared, loaded: Loaded, device: torch.device
-) -> None:
+def _begin(folder: RunFolder, recipe: Recipe, ready: Ready, device: torch.device) -> None:
     """Write down what is about to run."""
-    texts = validation_texts(recipe, prepared, recipe.validate.tokens)
+    loaded, texts = ready.loaded, ready.validation
     floor = None if texts.floor_bits is None else float(texts.floor_bits.sum() / texts.n_bytes.sum())
     write_text(folder.recipe, recipe.to_toml())
-    before = folder.read_facts() if folder.facts.is_file() else {}
+    before = folder.read_facts()
     folder.update_facts(
         name=recipe.name,
         groundup=groundup.__version__,
@@ -194,7 +208,7 @@ def _begin(
         steps=recipe.train.steps,
         tokens_per_step=recipe.train.tokens_per_step,
         floor_bits_per_byte=floor,
-        data=prepared.facts(),
+        data=ready.prepared.facts(),
         started=before.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=before.get("seconds", 0.0),
         peak_memory_mb=peak_memory_mb(),
@@ -202,14 +216,10 @@ def _begin(
 
 
 def _train(
-    folder: RunFolder,
-    recipe: Recipe,
-    prepared: Prepared,
-    loaded: Loaded,
-    checkpoint: Checkpoint | None,
-    view: View,
+    folder: RunFolder, recipe: Recipe, ready: Ready, checkpoint: Checkpoint | None, view: View
 ) -> State:
     """The training itself, from the checkpoint or from the start, with all who watch it."""
+    loaded, batches, texts = ready.loaded, ready.batches, ready.validation
     method = NextToken(loaded.model)
     state = State.fresh(method, recipe.train)
     torch.manual_seed(recipe.seed)  # dropout
@@ -218,7 +228,6 @@ def _train(
         state.step, state.tokens = checkpoint.step, checkpoint.values["tokens"]
         view.say(f"Going on from step {state.step} of {recipe.train.steps}.")
     folder.cut_back(state.step if checkpoint else -1)
-    texts = validation_texts(recipe, prepared, recipe.validate.tokens)
     floor = None
     if texts.floor_bits is not None:
         floor = float(texts.floor_bits.sum() * math.log(2) / sum(len(ids) - 1 for ids in texts.ids))
@@ -231,13 +240,12 @@ def _train(
 
         watching: list[Callable[[State], None]] = [
             Validation(folder, loaded, texts, recipe, training_view),
-            Samples(folder, loaded, recipe, training_view, prepared.source.check),
+            Samples(folder, loaded, recipe, training_view, ready.prepared.source.check),
         ]
         if checkpoint is None:
-            first = make_batches(recipe, prepared).at(0)[0]
-            for finding in examine(
-                Patient(loaded.model, first["ids"].to(loaded.device), first["targets"].to(loaded.device))
-            ):
+            first = {name: tensor.to(loaded.device) for name, tensor in batches.at(0)[0].items()}
+            is_new = "from" not in recipe.model
+            for finding in examine(Patient(loaded.model, first["ids"], first["targets"], is_new)):
                 if not finding.ok:
                     training_view.note(f"Warning ({finding.check}): {finding.message}")
             for observe in watching:
@@ -247,16 +255,12 @@ def _train(
             saving = Checkpoints(folder, loaded, recipe, keep_up)
             figures.step_begins(state)
             observers = (figures, *watching, live, saving, figures.step_begins)
-            return train(
-                method, make_batches(recipe, prepared), recipe.train, state=state, observers=observers
-            )
+            return train(method, batches, recipe.train, state=state, observers=observers)
 
 
 @contextlib.contextmanager
 def stopping(state: State, say: Callable[[str], None]) -> Iterator[None]:
-    """While this holds, the first SIGINT or SIGTERM ends the run after its step, with a checkpoint; a second
-    at once.
-    """
+    """The first SIGINT or SIGTERM ends the run after its step, with a checkpoint; a second one at once."""
 
     def ask(number: int, frame: object) -> None:
         if state.stop:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from groundup.errors import UserError
+from groundup.generation.sample import Sampling
 from groundup.model.config import ModelConfig
 from groundup.settings import Table, build, read_toml, to_table, to_toml, with_changes
 from groundup.tasks import TASKS
@@ -14,9 +15,16 @@ from groundup.training.settings import TrainSettings
 from groundup.zoo import FAMILIES, family_for
 
 AUTO_TOKENS = 16384
-"""Tokens of one forward that `micro_batch = "auto"` aims at; more is not faster on a CPU, and takes
-memory.
-"""
+"""Tokens of one forward that `micro_batch = "auto"` aims at; more takes memory and is not faster on a CPU."""
+
+
+def check_not_negative(section: str, settings: object, *names: str) -> None:
+    """UserError for the first of these settings that is below 0."""
+    for name in names:
+        if getattr(settings, name) < 0:
+            raise UserError(
+                f"{section}.{name} = {getattr(settings, name)} is negative. It must be 0 or more."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +50,9 @@ class DataSettings:
     max_tokens: int = 0
     validation_tokens: int = 0
 
+    def __post_init__(self) -> None:
+        check_not_negative("data", self, "max_tokens", "validation_tokens")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerSettings:
@@ -58,6 +69,9 @@ class ValidateSettings:
     every: int = 100
     tokens: int = 100_000
 
+    def __post_init__(self) -> None:
+        check_not_negative("validate", self, "every", "tokens")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSettings:
@@ -70,6 +84,12 @@ class SampleSettings:
     top_k: int = 50
     top_p: float = 1.0
 
+    def __post_init__(self) -> None:
+        check_not_negative("sample", self, "every")
+        if self.max_tokens < 1:
+            raise UserError(f"sample.max_tokens = {self.max_tokens} is too small. Ask for at least 1.")
+        Sampling(temperature=self.temperature, top_k=self.top_k, top_p=self.top_p)  # checks these itself
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
@@ -78,6 +98,9 @@ class EvaluateSettings:
     tasks: tuple[str, ...] = ("perplexity",)
     tokens: int = 0
     when: tuple[Literal["start", "end"], ...] = ("end",)
+
+    def __post_init__(self) -> None:
+        check_not_negative("evaluate", self, "tokens")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,17 +140,19 @@ def read_recipe(path: Path | str, changes: Iterable[str] = ()) -> Recipe:
 def make_recipe(table: Table) -> Recipe:
     """A checked recipe from its tables."""
     train = table.get("train")
-    if (
-        isinstance(train, dict)
-        and train.get("micro_batch") == "auto"
-        and isinstance(train.get("sequence_length"), int)
-    ):
-        rows = train.get("tokens_per_step", AUTO_TOKENS) // train["sequence_length"]
-        train = train | {"micro_batch": max(1, min(rows, AUTO_TOKENS // train["sequence_length"]))}
-        table = table | {"train": train}
+    if isinstance(train, dict) and train.get("micro_batch") == "auto":
+        table = table | {"train": train | {"micro_batch": auto_micro_batch(train)}}
     recipe = build(Recipe, table)
     check_parts(recipe)
     return recipe
+
+
+def auto_micro_batch(train: Table) -> int:
+    """Rows of one forward that make about AUTO_TOKENS; 1 where the lengths cannot be used."""
+    length, tokens = train.get("sequence_length"), train.get("tokens_per_step")
+    if not isinstance(length, int) or not isinstance(tokens, int) or length < 1:
+        return 1
+    return max(1, min(tokens, AUTO_TOKENS) // length)
 
 
 def check_parts(recipe: Recipe) -> None:
@@ -136,6 +161,17 @@ def check_parts(recipe: Recipe) -> None:
         TASKS.get(task)
     if "from" not in recipe.model:
         family_for(model_config(recipe, vocab_size=recipe.tokenizer.vocab_size))
+        return
+    if not isinstance(recipe.model["from"], str):
+        raise UserError(
+            f"model.from = {recipe.model['from']!r} is no folder. Give a model's or a run's folder."
+        )
+    others = [name for name in recipe.model if name != "from"]
+    if others:
+        raise UserError(
+            f"[model] has from and {', '.join(others)}. A model that is there has its shape already: "
+            f"leave out the one or the other."
+        )
 
 
 def model_config(recipe: Recipe, vocab_size: int) -> ModelConfig:
@@ -147,14 +183,19 @@ def model_config(recipe: Recipe, vocab_size: int) -> ModelConfig:
     if not wanted.keys() - known and wanted.get("context_length") is None:
         wanted["context_length"] = recipe.train.sequence_length
     config = build(ModelConfig, wanted, where="model")
-    if config.context_length < recipe.train.sequence_length:
-        raise UserError(
-            f"train.sequence_length = {recipe.train.sequence_length} is longer than model.context_length = "
-            f"{config.context_length}. Shorten the one, or lengthen the other."
-        )
+    check_context(config, recipe.train.sequence_length)
     if config.vocab_size < vocab_size:
         raise UserError(
-            f"model.vocab_size = {config.vocab_size} is smaller than the tokenizer's {vocab_size}. Leave it "
-            "out."
+            f"model.vocab_size = {config.vocab_size} is smaller than the tokenizer's {vocab_size}. "
+            f"Leave it out, and it follows the tokenizer."
         )
     return config
+
+
+def check_context(config: ModelConfig, sequence_length: int) -> None:
+    """UserError if training would read longer texts than the model can."""
+    if config.context_length < sequence_length:
+        raise UserError(
+            f"train.sequence_length = {sequence_length} is longer than model.context_length = "
+            f"{config.context_length}. Shorten the one, or lengthen the other."
+        )

@@ -5,13 +5,12 @@ from pathlib import Path
 from rich.text import Text
 
 from groundup.errors import UserError
-from groundup.runs.prepare import TOKENIZER_BYTES, first_bytes, open_source
+from groundup.runs.prepare import TOKENIZER_BYTES, first_bytes, open_source, open_tokenizer, tell_unreadable
 from groundup.runs.recipe import DataSettings
 from groundup.system.files import whole_folder
 from groundup.system.progress import View
 from groundup.text.bpe import train_bpe
 from groundup.text.tokenizer import Tokenizer
-from groundup.weights.folder import model_folder
 
 COLOURS = (
     "black on bright_cyan",
@@ -26,19 +25,13 @@ def train_tokenizer(source: str, folder: Path, vocab_size: int, view: View) -> T
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         raise UserError(f"{folder} is there already. Choose another folder, or delete it first.")
     documents = open_source(DataSettings(source=source), seed=1).whole()
+    tell_unreadable(source, view)
     with view.phase(f"Learning a vocabulary of {vocab_size:,} tokens") as progress:
         tokenizer = train_bpe(first_bytes(documents, TOKENIZER_BYTES), vocab_size, progress=progress)
     with whole_folder(folder) as part:
         tokenizer.save(part)
     view.say(f"{tokenizer.vocab_size:,} tokens, saved in {folder}.")
     return tokenizer
-
-
-def open_tokenizer(where: Path) -> Tokenizer:
-    """The tokenizer of a folder, of a model or of a run."""
-    if (where / "tokenizer.json").is_file():
-        return Tokenizer.from_folder(where)
-    return Tokenizer.from_folder(model_folder(where))
 
 
 def show_tokens(where: Path, text: str, view: View) -> None:

@@ -10,9 +10,7 @@ from groundup.errors import UserError
 
 
 def pick_device(asked: str | None = None) -> torch.device:
-    """The device asked for, or the best there is: cuda, mps, cpu. UserError if the one asked for is not
-    there.
-    """
+    """The device asked for, or the best there is: cuda, mps, cpu. UserError if it is not there."""
     there = ["cpu"]
     if torch.backends.mps.is_available():
         there.insert(0, "mps")
@@ -20,7 +18,9 @@ def pick_device(asked: str | None = None) -> torch.device:
         there.insert(0, "cuda")
     if asked is None:
         return torch.device(there[0])
-    if asked.split(":")[0] not in there:
+    kind, colon, number = asked.partition(":")
+    n_devices = torch.cuda.device_count() if kind == "cuda" else 1
+    if kind not in there or (colon and not (number.isdecimal() and int(number) < n_devices)):
         raise UserError(f"The device {asked!r} is not there. Choose from: {', '.join(there)}.")
     return torch.device(asked)
 
@@ -39,9 +39,7 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 
 def peak_memory_mb() -> float | None:
-    """The largest memory that this process has held so far, in MB (10^6 bytes); None where the system does
-    not tell.
-    """
+    """The most memory that this process has held so far, in MB (10^6 bytes); None on Windows."""
     try:
         import resource
     except ImportError:  # Windows

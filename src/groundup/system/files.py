@@ -32,8 +32,7 @@ def whole_file(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path | str) -> Iterator[Path]:
-    """Gives an empty folder beside `path`; it takes the place of `path` only if the block ends without an
-    error.
+    """Gives an empty folder beside `path`; it becomes `path` only if the block ends without an error.
 
     A folder that is there already is replaced in two renames; a crash between them leaves it as `.NAME.old`.
     """

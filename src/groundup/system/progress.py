@@ -25,9 +25,7 @@ def duration(seconds: float) -> str:
 
 
 class View:
-    """The screen of a run. Everything that is shown goes through it, so that a test can give a console of its
-    own.
-    """
+    """The screen of a run. Everything that is shown goes through it, so a test can bring its own console."""
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic):
         self.console = Console() if console is None else console
@@ -61,9 +59,7 @@ class View:
 
     @contextmanager
     def training(self, steps: int, start: int, floor: float | None) -> "Iterator[TrainingView]":
-        """The live view of a training run. floor: the best possible loss in nats per token, where it is
-        known.
-        """
+        """The live view of a training run. floor: the best possible loss, in nats per token, if known."""
         view = TrainingView(self, steps, start, floor)
         if not self.console.is_terminal:
             yield view

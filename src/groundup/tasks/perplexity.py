@@ -1,6 +1,4 @@
-"""How well a model predicts a text: bits per byte, perplexity, next-token accuracy, and the excess over the
-floor.
-"""
+"""How well a model predicts a text: bits per byte, perplexity, accuracy, and the excess over the floor."""
 
 import math
 
@@ -31,7 +29,9 @@ def score(loaded: Loaded, texts: Texts, progress: Progress | None = None) -> lis
     )
     loss, bits = found.nats.sum() / n_tokens, found.nats.sum() / math.log(2) / n_bytes
     loss_interval = bootstrap_ratio(found.nats, found.targets)
-    perplexity_interval = (math.exp(loss_interval[0]), math.exp(loss_interval[1])) if loss_interval else None
+    perplexity_interval = (
+        (perplexity(loss_interval[0]), perplexity(loss_interval[1])) if loss_interval else None
+    )
     right = int(found.right.sum())
 
     def made(metric: str, value: float, interval: tuple[float, float] | None, n: int) -> Score:
@@ -47,12 +47,17 @@ def score(loaded: Loaded, texts: Texts, progress: Progress | None = None) -> lis
 
     scores = [
         made("bits_per_byte", float(bits), bits_interval(found, texts), n_documents),
-        made("perplexity", math.exp(loss), perplexity_interval, n_tokens),
+        made("perplexity", perplexity(loss), perplexity_interval, n_tokens),
         made("accuracy", right / n_tokens, wilson(right, n_tokens), n_tokens),
     ]
     if texts.floor_bits is not None:
         scores.append(made("excess_percent", *excess_percent(found, texts), n_documents))
     return scores
+
+
+def perplexity(loss: float) -> float:
+    """e to the loss (nats per token): among how many tokens guessing evenly would do as well."""
+    return math.inf if loss > 700 else math.exp(loss)  # a run that diverges must be able to say so
 
 
 def bits_interval(found: Likelihoods, texts: Texts) -> tuple[float, float] | None:
@@ -67,9 +72,7 @@ def bits_interval(found: Likelihoods, texts: Texts) -> tuple[float, float] | Non
 
 
 def excess_percent(found: Likelihoods, texts: Texts) -> tuple[float, tuple[float, float] | None]:
-    """By how many percent the loss exceeds the best possible one on these very texts, with its 95 %
-    interval.
-    """
+    """By how many percent the loss exceeds the best possible on these texts, with its 95 % interval."""
     assert texts.floor_bits is not None
     excess = found.by_document(found.nats, len(texts.ids)) / math.log(2) - texts.floor_bits
     interval = bootstrap_ratio(100 * excess, texts.floor_bits)

@@ -1,3 +1,1 @@
-"""Training: the only loop, the optimizer, the learning rate over time, and the loss that stays small in
-memory.
-"""
+"""Training: the only loop, the optimizer, the learning rate over time, and the loss in chunks."""

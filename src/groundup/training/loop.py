@@ -1,6 +1,4 @@
-"""The only training loop. What is learned comes in as a method, what it reads as batches, who watches as
-observers.
-"""
+"""The only training loop. What it learns, what it reads and who watches come in as arguments."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -26,9 +24,7 @@ class BatchSource(Protocol):
 
 @dataclass
 class State:
-    """All that changes while training. Observers get it after every step; setting `stop` ends the loop
-    there.
-    """
+    """All that changes while training. Observers get it after every step; setting `stop` ends the loop."""
 
     method: nn.Module  # forward(batch) -> (summed loss, how many items counted)
     optimizer: torch.optim.Optimizer
@@ -94,11 +90,9 @@ def train(
 
 
 def check_finite(state: State, settings: TrainSettings) -> None:
-    """UserError when the loss or its gradient is no number any more; the weights are still those of the step
-    before.
-    """
+    """UserError if the loss or its gradient is no finite number; the weights are still the step before's."""
     if not (abs(state.loss) < float("inf") and state.gradient_norm < float("inf")):
         raise UserError(
             f"The loss became {state.loss} (gradient norm {state.gradient_norm}) at step {state.step + 1}. "
-            f"Lower train.learning_rate = {settings.learning_rate} and continue from the last checkpoint."
+            f"Lower train.learning_rate = {settings.learning_rate} and start over."
         )

@@ -7,9 +7,7 @@ from groundup.training.settings import TrainSettings
 
 
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """AdamW over what learns; biases and norms are vectors and do not decay. Source: Loshchilov and Hutter
-    2019.
-    """
+    """AdamW over what learns; vectors (biases, norms) do not decay. Source: Loshchilov and Hutter 2019."""
     learned = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in learned if p.ndim >= 2], "weight_decay": settings.weight_decay},

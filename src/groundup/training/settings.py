@@ -16,8 +16,8 @@ class CheckpointSettings:
     def __post_init__(self) -> None:
         if self.every < 0 or self.keep < 1:
             raise UserError(
-                f"train.checkpoint = {{every = {self.every}, keep = {self.keep}}}: every is 0 or more, keep "
-                "1 or more."
+                f"train.checkpoint = {{every = {self.every}, keep = {self.keep}}} cannot be. "
+                f"Set every to 0 or more, and keep to 1 or more."
             )
 
 
@@ -47,9 +47,9 @@ class TrainSettings:
                 raise UserError(f"train.{name} = {getattr(self, name)} is too small. It must be at least 1.")
         if self.tokens_per_step % self.sequence_length:
             raise UserError(
-                f"train.tokens_per_step = {self.tokens_per_step} is not a multiple of train.sequence_length "
-                "= "
-                f"{self.sequence_length}. A step takes whole sequences: choose a multiple."
+                f"train.tokens_per_step = {self.tokens_per_step} is not a multiple of "
+                f"train.sequence_length = {self.sequence_length}. "
+                f"A step takes whole sequences: choose a multiple."
             )
         for name in ("learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:

@@ -36,16 +36,15 @@ def save_checkpoint(
     values: Mapping[str, Any],
     keep: int,
 ) -> Path:
-    """Save the step's checkpoint as folder/step-000500, whole or not at all; then drop all but the newest
-    `keep`.
-    """
+    """Save a step as folder/step-000500, whole or not at all; then drop all but the newest `keep`."""
     target = folder / f"step-{step:06d}"
     with whole_folder(target) as part:
         write_model(part, loaded)
         save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, part / TRAINING)
         write_json(part / STATE, {"step": step, **values})
         write_json(part / MANIFEST, {file.name: sha256(file) for file in sorted(part.iterdir())})
-    for old in checkpoints(folder)[:-keep]:
+    unfinished = folder.glob(".step-*.part")  # of a process that was killed while it saved
+    for old in [*checkpoints(folder)[:-keep], *unfinished]:
         shutil.rmtree(old)
     return target
 

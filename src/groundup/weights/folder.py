@@ -41,8 +41,7 @@ def load(
 ) -> Loaded:
     """Load a model from a folder, or from a run (its finished model, else its newest checkpoint).
 
-    dtype: what to compute in; by default float32. UserError, in one line, for whatever is wrong with the
-    folder.
+    dtype: what to compute in; by default float32. UserError for whatever is wrong with the folder.
     """
     folder = model_folder(where)
     config_json = _read_json(folder / "config.json")
@@ -71,9 +70,7 @@ def save(folder: Path | str, loaded: Loaded) -> Path:
 
 
 def write_model(folder: Path, loaded: Loaded) -> None:
-    """The files of a model, into a folder that is there: config, weights, tokenizer, how to generate,
-    card.
-    """
+    """Write the files of a model into a folder: config, weights, tokenizer, how to generate, card."""
     model, config, tokenizer = loaded.model, loaded.config, loaded.tokenizer
     family = family_for(config)
     dtype = str(model.tokens.weight.dtype).removeprefix("torch.")
@@ -110,13 +107,12 @@ def model_folder(where: Path | str) -> Path:
     if not folder.exists():
         others = (p.name for p in folder.parent.iterdir() if p.is_dir()) if folder.parent.is_dir() else ()
         raise UserError(
-            f"There is no folder {folder}.{did_you_mean(folder.name, others)} Give a model's or a run's "
-            "folder."
+            f"There is no folder {folder}.{did_you_mean(folder.name, others)} "
+            f"Give a model's or a run's folder."
         )
     raise UserError(
-        f"{folder} holds no model: neither config.json nor a checkpoint. Give a model's folder, or a run's "
-        "that has "
-        f"saved something."
+        f"{folder} holds no model: neither config.json nor a checkpoint. "
+        f"Give a model's folder, or a run's that has saved something."
     )
 
 

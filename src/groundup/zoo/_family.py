@@ -1,6 +1,4 @@
-"""What a family file exports: its name elsewhere, its defaults, config.json both ways, and its table of
-names.
-"""
+"""What a family file exports: its names, its defaults, config.json both ways, and its table of tensors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -50,9 +50,7 @@ class NameTable:
         return theirs
 
     def pull(self, model: nn.Module, tensors: Mapping[str, Tensor], *, tied: bool) -> None:
-        """Copy their tensors into our parameters. UserError for what is missing, left over or of another
-        shape.
-        """
+        """Copy their tensors into our parameters. UserError for missing, left-over or misshapen ones."""
         ours = dict(model.named_parameters(remove_duplicate=False))
         found = {self._full_name(name): name for name in tensors if not self._is_ignored(name)}
         for names, their_name, transposed in self._pairs(ours):

@@ -1,6 +1,4 @@
-"""GPT-2: learned positions, LayerNorm, GELU, biases everywhere, tied embeddings. Source: Radford et al.
-2019.
-"""
+"""GPT-2: learned positions, LayerNorm, GELU, biases, tied embeddings. Source: Radford et al. 2019."""
 
 from typing import Any
 

@@ -1,0 +1,83 @@
+"""From a source to tokens: what is told on the way, and where a tokenizer may come from."""
+
+from pathlib import Path
+
+import pytest
+
+from groundup.errors import UserError
+from groundup.runs.evaluate import texts_of_source
+from groundup.runs.folder import RunFolder
+from groundup.runs.prepare import first_bytes, open_source, open_tokenizer, prepare
+from groundup.runs.recipe import DataSettings, Recipe
+from groundup.runs.tokenizer import train_tokenizer
+from groundup.weights.folder import load
+from tests.runs.conftest import quiet_view, said, tiny_recipe
+
+
+def recipe_for_book(book: Path, *changes: str) -> Recipe:
+    """The tiny recipe on a book, all of it."""
+    whole = "data.max_tokens=0", "data.validation_tokens=0"
+    return tiny_recipe(f"data.source='{book.as_posix()}'", *whole, *changes)
+
+
+def test_a_text_that_yields_fewer_tokens_than_asked_says_so_and_the_model_follows(tmp_path: Path) -> None:
+    book, view = tmp_path / "book.txt", quiet_view()
+    book.write_text("A lamp and a well.\n" * 300, encoding="utf-8")
+    prepared = prepare(recipe_for_book(book, "tokenizer.source=train", "tokenizer.vocab_size=4096"), view)
+    size = prepared.tokenizer.vocab_size
+    assert 261 < size < 300
+    assert f"The text yields {size} tokens" in said(view)
+    assert prepared.facts()["vocab_size"] == size
+
+
+@pytest.mark.parametrize("n_documents", [1, 3, 300])
+def test_few_documents_and_many_are_split_into_two_parts_that_hold_all_of_the_text(
+    n_documents: int, tmp_path: Path
+) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for number in range(n_documents):
+        text = f"Text {number} tells of a lamp and a well.\n" * (600 // n_documents)
+        (folder / f"{number:03d}.txt").write_text(text, encoding="utf-8")
+    facts = prepare(recipe_for_book(folder), quiet_view()).facts()
+    assert facts["documents"] + facts["validation_documents"] in (n_documents, n_documents + 1)
+    assert facts["bytes"] + facts["validation_bytes"] == sum(f.stat().st_size for f in folder.iterdir())
+    assert 0.03 < facts["validation_bytes"] / facts["bytes"] < 0.25
+
+
+def test_records_that_are_no_text_are_told_when_a_vocabulary_is_learned(tmp_path: Path) -> None:
+    lines = ['{"text": "A lamp and a well."}'] * 200 + ['{"text": 3}']  # equal texts: no split by hash
+    (tmp_path / "tales.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    view = quiet_view()
+    train_tokenizer(str(tmp_path / "tales.jsonl"), tmp_path / "mine", 270, view)
+    assert "1 records" in said(view)
+    assert "line 201" in said(view)
+
+
+def test_a_tokenizer_is_found_in_its_folder_in_a_model_and_in_a_run(finished_run: RunFolder) -> None:
+    found = [open_tokenizer(where).fingerprint for where in (finished_run.path, finished_run.model)]
+    assert found[0] == found[1]
+    with pytest.raises(UserError, match="There is no folder"):
+        open_tokenizer(finished_run.path / "none")
+
+
+def test_a_text_too_short_to_be_split_can_still_be_read_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("Lamp!", encoding="utf-8")
+    source = open_source(DataSettings(source=str(tmp_path / "short.txt")), seed=1)
+    assert list(source.whole()) == ["Lamp!"]
+    with pytest.raises(UserError, match="too short to be split"):
+        next(source.train())
+
+
+def test_a_book_is_evaluated_as_one_document_and_not_as_its_two_parts(
+    finished_run: RunFolder, tmp_path: Path
+) -> None:
+    book = tmp_path / "book.txt"
+    book.write_text("A lamp and a well.\n" * 100, encoding="utf-8")
+    texts = texts_of_source(load(finished_run.model), str(book), max_tokens=0)
+    assert len(texts.ids) == 1
+    assert texts.n_bytes.tolist() == [book.stat().st_size]
+
+
+def test_the_first_bytes_of_texts_are_counted_as_bytes() -> None:
+    assert list(first_bytes(["éé", "éé", "éé"], 8)) == ["éé", "éé"]
