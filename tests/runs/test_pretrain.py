@@ -96,7 +96,20 @@ def test_a_finished_run_is_not_touched_without_being_asked(run_tiny: RUN) -> Non
     with pytest.raises(UserError, match="finished.*--restart"):
         run_tiny("train.steps=2")
     assert (run.path / "metrics.jsonl").read_bytes() == before
+    (run.path / "left.txt").write_text("from the earlier run")
     assert run_tiny("train.steps=2", restart=True).read_facts()["status"] == "finished"
+    assert not (run.path / "left.txt").exists()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_folder_with_files_that_are_no_run_is_left_alone(
+    restart: bool, run_tiny: RUN, tmp_path: Path
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny/thesis.txt").write_text("my own")
+    with pytest.raises(UserError, match=r"holds thesis\.txt, but no run"):
+        run_tiny("train.steps=2", restart=restart)
+    assert [path.name for path in (tmp_path / "tiny").iterdir()] == ["thesis.txt"]
 
 
 def test_another_recipe_in_the_same_folder_is_refused_by_the_key_that_differs(run_tiny: RUN) -> None:

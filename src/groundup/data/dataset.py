@@ -25,3 +25,4 @@ class Dataset:
     floor: Callable[[str], float] | None = None
     check: Callable[[str, bool], dict[str, object] | None] | None = None
     endless: bool = False
+    prompts: tuple[str, ...] = ("",)  # good beginnings for samples of a model that learned it

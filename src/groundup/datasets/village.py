@@ -38,4 +38,5 @@ DATASET = Dataset(
     floor=village.bits,
     check=check,
     endless=True,
+    prompts=("", "Near the mill lived"),
 )

@@ -119,7 +119,9 @@ def _lead(run: Run, steps: list[int]) -> str:
     says = "The same prompts at each stage of the run." if len(steps) > 1 else "What the model wrote so far."
     checked = [sample for sample in run.samples if sample.step == steps[-1] and sample.checked]
     good = sum(sample.mistake is None for sample in checked)
-    if checked:
+    if len(checked) == 1:
+        says += " The last sample is possible." if good else " Its first impossible word is underlined."
+    elif checked:
         share = {0: "none is", 1: "1 is"}.get(good, f"{good:,} are")
         says += f" Of the last {plural(len(checked), 'sample')}, {share} possible"
         says += "; the first impossible word is underlined." if good < len(checked) else "."

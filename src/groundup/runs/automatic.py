@@ -28,7 +28,7 @@ TOKENS_PER_STEP = 4096
 
 CONTEXT = 256
 EPOCHS = 30
-"""With dropout, the loss on unseen text falls for about so many readings of a short text; then it rises again."""
+"""With dropout, the loss on unseen text falls for about so many readings of a short text, then it rises."""
 
 FRESH_EPOCHS, DROPOUT = 4, 0.2
 """A text that is read more often than this is learned by heart without dropout."""
@@ -90,6 +90,8 @@ def recipe_for(
             f"book has about 500,000."
         )
     table = first_table(name, source if endless else str(Path(source).expanduser().resolve()), n_bytes)
+    if endless:
+        table["sample"]["prompts"] = list(DATASETS.get(source).prompts)
     where = pick_device(device)
     with view.phase("Measuring how fast this machine trains"):
         seconds = minutes * 60 * SHARE_FOR_TRAINING

@@ -48,7 +48,9 @@ def _last_lines(folder: RunFolder, view: View) -> None:
         view.say("Go on with:  " + command("demo", "--continue"))
         return
     view.say("Three things to do next:")
-    view.say("  let the model tell a tale:     " + command("generate", str(folder.path), "Near the mill"))
+    view.say(
+        "  let the model tell a tale:     " + command("generate", str(folder.path), "Near the mill lived")
+    )
     view.say("  train on a text of your own:   " + command("pretrain", "my_book.txt", "--minutes", "10"))
     view.say("  learn how it works:            " + _lesson())
 

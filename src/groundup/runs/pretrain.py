@@ -54,13 +54,15 @@ def pretrain(
 ) -> RunFolder:
     """Train a model as the recipe says, into the run's folder; an unfinished run of it goes on.
 
-    UserError if the folder holds a finished run or one of another recipe, unless `restart` is set.
+    UserError if the folder holds a finished run or one of another recipe, unless `restart` is set, and always
+    if what it holds is no run.
     """
     where = pick_device(device)
     use_fast_float32(where)
     precision = pick_precision(recipe.train.precision, where)
     recipe = replace(recipe, train=replace(recipe.train, precision=precision))
     folder = RunFolder(path)
+    refuse_foreign_folder(folder)
     if not restart:
         refuse_other_run(folder, recipe)
     ready = make_ready(recipe, where, view)
@@ -100,6 +102,16 @@ def clear(folder: RunFolder) -> None:
         for item in folder.path.iterdir():
             if item.name != ".lock":
                 shutil.rmtree(item) if item.is_dir() else item.unlink()
+
+
+def refuse_foreign_folder(folder: RunFolder) -> None:
+    """UserError if the folder holds files but no run: nobody's own files are written to or cleared."""
+    own = [item for item in folder.path.glob("*") if not item.name.startswith(".")]
+    if own and not folder.recipe.is_file():
+        raise UserError(
+            f"{folder.path} holds {own[0].name}, but no run (no recipe.toml). "
+            f"Choose another name with name=NAME."
+        )
 
 
 def refuse_other_run(folder: RunFolder, recipe: Recipe) -> None:

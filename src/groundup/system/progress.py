@@ -86,7 +86,8 @@ class TrainingView:
     def step(self, step: int, loss: float, tokens_per_second: float) -> None:
         """One optimizer step is done. loss: nats per token."""
         done, seconds = step - self._start, self.view.clock() - self._began
-        left = duration((self._steps - step) * seconds / max(1, done))
+        # The first steps also pay for warming up: what they foretell is far too long.
+        left = duration((self._steps - step) * seconds / done) if done >= 5 else "?"
         known = f" · best possible {self.floor:.3f}" if self.floor is not None else ""
         self._figures = Text(f"loss {loss:.3f}{known} · {tokens_per_second:,.0f} tokens a second")
         self._progress.update(self._bar, completed=step, left=left)
