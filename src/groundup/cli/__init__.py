@@ -1,5 +1,6 @@
 """The command line: one small file per verb. Asking for help costs no torch."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -54,6 +55,9 @@ def build() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. What the user can mend is one line on stderr and exit code 2."""
+    # Threads that wait for each other by spinning lose most of their speed as soon as another program wants a
+    # core; sleeping costs nothing measurable. It must be set before torch is imported, and changes no result.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     command = typer.main.get_command(build())
     try:
         code = command.main(args=arguments, prog_name="groundup", standalone_mode=False)
