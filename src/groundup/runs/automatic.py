@@ -46,14 +46,10 @@ LADDER = (
 """(d_model, n_layers, n_heads), small to large."""
 
 READINGS = 1.8
-"""How many tokens a model should read for each of its parameters, before a larger one learns more in the same
-time.
-"""
+"""Tokens that a model should read for each of its parameters, before a larger one learns more in that time."""
 
 LEAST_BYTES = 10_000
-"""Below this, the validation part would not fill a window, and nothing could be learned but the text by
-heart.
-"""
+"""Below this, the validation part would not fill a window of tokens."""
 
 SHARE_FOR_TRAINING = 0.9
 """Of the minutes; the rest goes into validation, samples and checkpoints."""
@@ -70,9 +66,7 @@ def recipe_for(
     restart: bool = False,
     name: str | None = None,
 ) -> Recipe:
-    """A recipe for a file, a folder or a dataset; that of an unfinished run of the same name is taken up
-    again.
-    """
+    """A recipe for a file, a folder or a dataset; an unfinished run of the same name keeps its own."""
     if not minutes > 0:
         raise UserError(f"--minutes {minutes:g} is no time. Give a number above 0, such as 10.")
     changes = list(changes)

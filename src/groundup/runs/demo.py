@@ -5,7 +5,7 @@ from pathlib import Path
 
 import groundup.report
 from groundup.runs.automatic import recipe_for
-from groundup.runs.farewell import command
+from groundup.runs.farewell import command, program_command
 from groundup.runs.folder import RunFolder
 from groundup.runs.pretrain import pretrain
 from groundup.system.progress import View
@@ -48,18 +48,15 @@ def _last_lines(folder: RunFolder, view: View) -> None:
         view.say("Go on with:  " + command("demo", "--continue"))
         return
     view.say("Three things to do next:")
-    view.say(
-        "  let the model tell a tale:     " + command("generate", str(folder.path), "Near the mill lived")
-    )
+    tale = command("generate", str(folder.path), "Near the mill lived")
+    view.say("  let the model tell a tale:     " + tale)
     view.say("  train on a text of your own:   " + command("pretrain", "my_book.txt", "--minutes", "10"))
     view.say("  learn how it works:            " + _lesson())
 
 
 def _lesson() -> str:
-    """How to open lesson 1, where the lessons are beside us."""
-    lesson = Path("lessons/01_what_is_a_language_model.ipynb")
-    return (
-        f"open {lesson}"
-        if lesson.is_file()
-        else "open lessons/01_what_is_a_language_model.ipynb of the project"
-    )
+    """How to go through lesson 1: as a program, which needs nothing more than what is installed."""
+    lesson = Path("lessons/01_what_is_a_language_model.py")
+    if not lesson.is_file():
+        return f"open {lesson.with_suffix('.ipynb')} of the project"
+    return program_command("python", str(lesson)) + "   (to read it: the .ipynb beside it)"

@@ -14,10 +14,15 @@ from groundup.system.progress import View
 
 def command(*words: str) -> str:
     """A command to copy, with the path of this environment's groundup where it is not on the PATH."""
-    program = Path(sys.executable).with_name("groundup")
-    found = shutil.which("groundup")
+    return program_command("groundup", *words)
+
+
+def program_command(name: str, *words: str) -> str:
+    """A command to copy that runs a program of this environment, such as python."""
+    program = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
     on_path = found and Path(found).resolve().with_suffix("") == program.resolve()
-    whole = ["groundup" if on_path else _short(program), *words]
+    whole = [name if on_path else _short(program), *words]
     return subprocess.list2cmdline(whole) if os.name == "nt" else shlex.join(whole)
 
 

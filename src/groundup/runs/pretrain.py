@@ -59,10 +59,13 @@ def pretrain(
     """
     where = pick_device(device)
     use_fast_float32(where)
-    precision = pick_precision(recipe.train.precision, where)
-    recipe = replace(recipe, train=replace(recipe.train, precision=precision))
     folder = RunFolder(path)
     refuse_foreign_folder(folder)
+    precision = recipe.train.precision
+    if precision == "auto" and folder.recipe.is_file() and not restart:
+        precision = make_recipe(read_toml(folder.recipe)).train.precision  # a run keeps what it began with
+    precision = pick_precision(precision, where)
+    recipe = replace(recipe, train=replace(recipe.train, precision=precision))
     if not restart:
         refuse_other_run(folder, recipe)
     ready = make_ready(recipe, where, view)
