@@ -46,7 +46,7 @@ LADDER = (
 """(d_model, n_layers, n_heads), small to large."""
 
 READINGS = 1.8
-"""Tokens that a model should read for each of its parameters, before a larger one learns more in that time."""
+"""Tokens that a model should read for each parameter, before a larger one learns more in that time."""
 
 LEAST_BYTES = 10_000
 """Below this, the validation part would not fill a window of tokens."""

@@ -4,9 +4,10 @@ import itertools
 from pathlib import Path
 
 from groundup.errors import UserError
+from groundup.runs.continuing import refuse_changed_data
 from groundup.runs.folder import RunFolder
 from groundup.runs.prepare import open_source, prepare
-from groundup.runs.pretrain import make_batches, refuse_changed_data
+from groundup.runs.pretrain import make_batches
 from groundup.runs.recipe import DataSettings, Recipe, read_recipe
 from groundup.system.progress import View
 
