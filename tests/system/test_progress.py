@@ -38,7 +38,7 @@ def make_view(clock: Clock, *, terminal: bool) -> View:
         (-1, "0 s"),
         (0.4, "0 s"),
         (59.4, "59 s"),
-        (59.6, "1 min 0 s"),
+        (59.6, "1 min"),
         (3599, "59 min 59 s"),
         (7800, "2 h 10 min"),
     ],

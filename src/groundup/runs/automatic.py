@@ -92,12 +92,11 @@ def recipe_for(
         table = fit(table, n_bytes, seconds, lambda table: measured_speed(table, where))
     recipe = make_recipe(with_changes(table, changes))
     model, steps = recipe.model, recipe.train.steps
+    given = f"the {source}" if n_bytes is None else f"{n_bytes:,} bytes"
     view.say(
-        f"Chosen for {'an endless source' if n_bytes is None else f'{n_bytes:,} bytes'} and "
-        f"{duration(60 * minutes)}: "
-        f"{model['n_layers']} layers of width {model['d_model']}, {recipe.tokenizer.vocab_size:,} tokens in "
-        "the "
-        f"vocabulary, {steps:,} steps of {recipe.train.tokens_per_step:,} tokens."
+        f"Chosen for {given} and {duration(60 * minutes)}: {model['n_layers']} layers of width {model['d_model']}, "
+        f"a vocabulary of {recipe.tokenizer.vocab_size:,} tokens, {steps:,} steps of "
+        f"{recipe.train.tokens_per_step:,} tokens."
     )
     return recipe
 

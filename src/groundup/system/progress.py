@@ -15,13 +15,14 @@ PLAIN_SECONDS = 10.0
 
 
 def duration(seconds: float) -> str:
-    """A length of time for people: 48 s, 3 min 5 s, 2 h 10 min."""
+    """A length of time for people: 48 s, 3 min, 3 min 5 s, 2 h 10 min."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    large, small, names = (whole // 60, whole % 60, ("min", "s"))
+    if whole >= 3600:
+        large, small, names = (whole // 3600, whole % 3600 // 60, ("h", "min"))
+    return f"{large} {names[0]}" + (f" {small} {names[1]}" if small else "")
 
 
 class View:
