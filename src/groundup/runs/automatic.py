@@ -94,8 +94,8 @@ def recipe_for(
     model, steps = recipe.model, recipe.train.steps
     given = f"the {source}" if n_bytes is None else f"{n_bytes:,} bytes"
     view.say(
-        f"Chosen for {given} and {duration(60 * minutes)}: {model['n_layers']} layers of width {model['d_model']}, "
-        f"a vocabulary of {recipe.tokenizer.vocab_size:,} tokens, {steps:,} steps of "
+        f"Chosen for {given} and {duration(60 * minutes)}: {model['n_layers']} layers of width "
+        f"{model['d_model']}, a vocabulary of {recipe.tokenizer.vocab_size:,} tokens, {steps:,} steps of "
         f"{recipe.train.tokens_per_step:,} tokens."
     )
     return recipe
