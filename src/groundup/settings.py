@@ -89,10 +89,7 @@ def build(kind: type[T], table: Mapping[str, Any], *, where: str = "") -> T:
     for key, value in table.items():
         name = f"{where}.{key}" if where else key
         if key not in fields:
-            foreign = {theirs: ours for theirs, ours in FOREIGN_NAMES.items() if ours in fields}
-            hint = (
-                f" Did you mean {foreign[key]!r}?" if key in foreign else did_you_mean(key, fields, foreign)
-            )
+            hint = _meant(key, fields, hints)
             raise UserError(f"Unknown key {key!r} in {place}.{hint} Known: {', '.join(fields)}.")
         values[key] = _checked(hints[key], value, name)
     missing = [f.name for f in fields.values() if f.name not in values and _is_required(f)]
@@ -136,6 +133,17 @@ def _dataclass_of(hint: Any) -> type | None:
     """The dataclass in a hint such as `Checkpoint` or `Checkpoint | None`."""
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     return next((option for option in options if dataclasses.is_dataclass(option)), None)  # type: ignore[return-value]
+
+
+def _meant(key: str, fields: Iterable[str], hints: Mapping[str, Any]) -> str:
+    """What an unknown key probably meant: another project's name, a key of an inner table, a near one."""
+    fields = list(fields)
+    foreign = {theirs: ours for theirs, ours in FOREIGN_NAMES.items() if ours in fields}
+    inner = {field: _dataclass_of(hints[field]) for field in fields}
+    for field, kind in inner.items():
+        if kind is not None and key in {f.name for f in dataclasses.fields(kind)}:
+            return f" Did you mean {field + '.' + key!r}?"
+    return f" Did you mean {foreign[key]!r}?" if key in foreign else did_you_mean(key, fields, foreign)
 
 
 def _frozen(value: Any) -> Any:

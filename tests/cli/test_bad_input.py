@@ -55,7 +55,17 @@ ROWS = [
     ("pretrain {dir}/broken.jsonl", "record"),
     ("pretrain {dir}/other.jsonl", "body"),
     ("pretrain {dir}/no.gz", "gz"),
-    ("pretrain {dir}/nothing_here", "There is no file or folder"),
+    ("pretrain {dir}/nothing_here", "neither a file or folder, nor a dataset"),
+    ("pretrain vilage", "Did you mean 'village'?"),
+    ("pretrain {empty}", "The source is empty"),
+    ("pretrain {run}", "is a run's folder, no text"),
+    ("pretrain {dir}/good.toml steps=3", "Did you mean 'train.steps'?"),
+    ("pretrain {dir}/good.toml seed=99999999999999999999", "seed"),
+    ("pretrain {dir}/good.toml train.learning_rate=inf", "train.learning_rate = inf does not fit"),
+    ("pretrain {dir}/good.toml train.learning_rate=nan", "train.learning_rate = nan does not fit"),
+    ("pretrain {dir}/good.toml name={name300}", "Use at most 100"),
+    ("pretrain {dir}/good.toml model.d_model=400000", "Out of memory"),
+    ("pretrain {path5000}", "neither a file or folder, nor a dataset"),
     ("pretrain {dir}/no_folder/recipe.toml", "There is no file"),
     ("pretrain {dir}/bad.toml", "no valid TOML"),
     ("pretrain {dir}/unknown_key.toml", "Did you mean 'train'?"),
@@ -81,10 +91,14 @@ ROWS = [
     ("pretrain {dir}/good.toml --minutes 3", "set train.steps=NUMBER"),
     ("pretrain {dir}/good.toml train.learning_rate=1e6 sample.every=1", "lower learning rate"),
     ("pretrain village --minutes 0", "--minutes"),
+    ("pretrain village --minutes inf", "--minutes"),
     ("generate {dir}/nothing", "There is no folder"),
     ("generate {dir}", "holds no model"),
     ("generate {run} {long}", "Shorten the prompt"),
     ("generate {run} --temperature -1", "temperature"),
+    ("generate {run} --temperature inf", "temperature"),
+    ("generate {run} --seed 99999999999999999999999", "seed"),
+    ("evaluate {run} --max-tokens 1", "at least 2"),
     ("generate {run} --top-p 0", "top_p"),
     ("generate {run} --max-tokens 0", "max_tokens"),
     ("generate {run} --temprature 1", "--temperature"),
@@ -126,7 +140,14 @@ def test_bad_input_is_one_line_with_the_remedy(
     words: str, wanted: str, bad_files: Path, a_run: RunFolder, tmp_path: Path, groundup: Call
 ) -> None:
     given = [
-        word.format(dir=bad_files, run=a_run.path, long="a long prompt " * 40, empty="")
+        word.format(
+            dir=bad_files,
+            run=a_run.path,
+            long="a long prompt " * 40,
+            empty="",
+            name300="x" * 300,
+            path5000="y" * 5000,
+        )
         for word in words.split()
     ]
     if words.startswith("pretrain "):

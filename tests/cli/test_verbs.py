@@ -1,6 +1,8 @@
 """Every verb does its work on real, small input."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,6 +118,30 @@ def test_the_demo_runs_ends_with_three_commands_and_can_be_run_again(tmp_path: P
     again = groundup("demo", "--runs", tmp_path)
     assert again.code == 0
     assert "There is a finished demo" in again.out
+
+
+def test_another_text_of_the_same_name_is_not_taken_for_the_finished_run(
+    book: Path, tmp_path: Path, groundup: Call
+) -> None:
+    assert (
+        groundup("pretrain", book, "train.steps=2", "--minutes", "0.02", "--runs", tmp_path / "runs").code
+        == 0
+    )
+    other = tmp_path / "other" / book.name
+    other.parent.mkdir()
+    other.write_text("Quite another text, about a ferry and a bell.\n" * 400, encoding="utf-8")
+    said = groundup("pretrain", other, "--runs", tmp_path / "runs")
+    assert said.code == 2
+    assert "is a run on" in said.err
+    assert "name=NAME" in said.err
+
+
+def test_output_into_a_closed_pipe_ends_quietly(a_run: RunFolder) -> None:
+    words = f"{sys.executable} -m groundup generate {a_run.path} --max-tokens 60 --samples 50 | head -c 5"
+    script = f"set -o pipefail; {words}; echo code $?"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=60)
+    assert b"code 1" in done.stdout
+    assert done.stderr == b""
 
 
 def test_data_prepare_tells_what_there_is(tmp_path: Path, groundup: Call) -> None:

@@ -141,6 +141,8 @@ def test_a_missing_file_names_the_nearest_one_before_anything_is_read(tmp_path):
         read_documents(tmp_path / "my_bok.txt")
     with pytest.raises(UserError, match="There is no file or folder"):
         read_documents(tmp_path / "nowhere" / "a.txt")
+    with pytest.raises(UserError, match="There is no file or folder"):
+        read_documents(tmp_path / ("n" * 300))  # a name that no file can have
 
 
 def test_a_folder_without_a_readable_file_says_what_it_holds(tmp_path):

@@ -1,4 +1,5 @@
 import hashlib
+import unicodedata
 
 import pytest
 from hypothesis import given, settings
@@ -93,15 +94,67 @@ def test_a_paragraph_too_far_away_does_not_move_the_cut():
 
 
 def test_a_text_without_any_border_is_one_line():
-    with pytest.raises(UserError, match="too short to be split.*Give more text"):
+    with pytest.raises(
+        UserError, match="too short to be split: it is one word of 3 characters. Give more text"
+    ):
         split_documents(lambda: iter(["abc"]))
 
 
+@pytest.mark.parametrize("stop", ["。", "！", "？」", "।", ". ", '." ', ".”"])
+def test_a_book_without_spaces_is_cut_after_a_sentence(stop):
+    sentence = "春天来了花开满园鸟儿在树上唱歌，孩子们跑出家门去看" + stop
+    book = sentence * 400  # about 31 kB, one line
+    _, train, validation = parts_of([book], validation=0.1)
+    assert train[0] + validation[0] == book
+    assert train[0].endswith(stop)
+    assert validation[0].startswith("春天来了")
+    assert abs(len(validation[0]) - len(book) / 10) <= len(sentence)
+
+
+@pytest.mark.parametrize("character", ["鸟", "，", "x"])
+def test_a_text_without_any_stop_is_cut_at_the_very_place(character):
+    _, train, validation = parts_of([character * 10_000], validation=0.1)
+    assert (train, validation) == ([character * 9000], [character * 1000])
+
+
+@pytest.mark.parametrize("sign", ["e\u0301", "👩\u200d🚀", "👍🏽", "นี้", "\u1112\u1161\u11ab", "क्षि"])
+def test_a_sign_of_several_characters_is_never_cut(sign):
+    book = sign * 200
+    for position in range(len(book) // 2, len(book) // 2 + len(sign)):
+        place = cut_near(book, position)
+        assert place is not None
+        assert abs(place - position) <= len(sign)
+        assert not unicodedata.category(book[place]).startswith("M")
+        assert len(sign) > 3 or place % len(sign) == 0  # the longer ones are two signs
+
+
+def test_flags_are_not_cut_in_two():
+    book = "旗" * 100 + "🇩🇪🇫🇷🇪🇸" + "旗" * 100
+    assert {cut_near(book, position) for position in range(100, 107)} == {100, 106}
+
+
+def test_a_decimal_point_ends_no_sentence_and_one_space_far_away_is_not_preferred():
+    book = "圆周率约等于3.14" * 100 + " " + "春天来了。" * 1000
+    place = cut_near(book, 1500)
+    assert place is not None
+    assert abs(place - 1500) < 5
+    assert book[place - 1] == "。"
+    assert cut_near("圆周率约等于3.14" * 1000, 5009) == 5009
+    assert cut_near("春.”x" * 1000, 2001) == 2001  # and a quotation mark stays with its sentence
+
+
 def test_a_hash_that_leaves_a_part_empty_says_so():
-    parts = split_documents(lambda: iter(["a", "b"]), by="hash", validation=1e-9)
-    assert len(list(parts.train())) == 2
     with pytest.raises(UserError, match="leaves no document for validation"):
-        list(parts.validation())
+        parts_of(["a", "b"], by="hash", validation=1e-9)
+    with pytest.raises(UserError, match="leaves no document for training"):
+        parts_of(["a", "b"], by="hash", validation=1 - 1e-9)
+
+
+def test_whether_both_parts_have_a_document_is_known_after_the_first_of_each():
+    read = []
+    split_documents(lambda: (read.append(text) or text for text in MANY), by="hash", validation=0.1)
+    last = next(i for i, text in enumerate(MANY) if in_validation(text, 0.1) != in_validation(MANY[0], 0.1))
+    assert read == MANY[: last + 1]
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 10])

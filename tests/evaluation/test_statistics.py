@@ -40,7 +40,13 @@ def test_one_item_says_nothing_about_how_items_differ():
 
 
 def test_a_ratio_that_all_items_share_has_no_width():
-    assert bootstrap_ratio([2.0, 4.0, 8.0], [1.0, 2.0, 4.0]) == (2.0, 2.0)
+    assert bootstrap_ratio([2.0, 4.0, 8.0] * 4, [1.0, 2.0, 4.0] * 4) == (2.0, 2.0)
+
+
+def test_a_handful_of_items_gives_no_interval():
+    """Resampling two or three items would give one that is far too narrow."""
+    assert bootstrap_ratio([2.0, 4.0] * 4, [1.0, 1.0] * 4) is None
+    assert bootstrap_ratio([2.0, 4.0] * 5, [1.0, 1.0] * 5) is not None
 
 
 def test_the_same_seed_gives_the_same_interval():

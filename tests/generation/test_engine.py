@@ -160,7 +160,7 @@ def test_a_prompt_that_fits_no_new_token_is_refused_before_anything_is_said(rand
     [
         ({"max_tokens": 0}, "max_tokens=0 is too small"),
         ({"stop": ("a", "")}, "A stop string is empty"),
-        ({"temperature": -1.0}, "temperature=-1.0 is negative"),
+        ({"temperature": -1.0}, "temperature=-1.0 does not fit"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(random_model, wrong, told):

@@ -93,7 +93,7 @@ def test_the_same_generator_draws_the_same_and_the_global_one_is_left_alone():
 @pytest.mark.parametrize(
     "wrong, told",
     [
-        ({"temperature": -0.1}, "temperature=-0.1 is negative"),
+        ({"temperature": -0.1}, "temperature=-0.1 does not fit"),
         ({"temperature": float("nan")}, "temperature=nan"),
         ({"top_k": -1}, "top_k=-1 is negative"),
         ({"top_p": 0.0}, "top_p=0.0 is no share"),

@@ -209,7 +209,7 @@ def test_sigint_ends_a_run_with_a_checkpoint_and_the_next_command_finishes_it(tm
     running.send_signal(signal.SIGINT)
     told, _ = running.communicate(timeout=60)
     assert "everything is saved" in told
-    assert running.returncode == 0
+    assert running.returncode == 130
     run = RunFolder(tmp_path / "runs/tiny")
     assert run.read_facts()["status"] == "interrupted"
     step = json.loads(next(run.checkpoints.glob("step-*/state.json")).read_text())["step"]

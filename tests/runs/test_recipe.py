@@ -31,7 +31,7 @@ def test_an_automatic_micro_batch_fills_one_forward_but_not_more_than_a_step(
         (("evaluate.tokens=-1",), "evaluate.tokens = -1 is negative"),
         (("sample.every=-1",), "sample.every = -1 is negative"),
         (("sample.max_tokens=0",), "sample.max_tokens = 0 is too small"),
-        (("sample.temperature=-1.0",), "temperature=-1.0 is negative"),
+        (("sample.temperature=-1.0",), "temperature=-1.0 does not fit"),
         (("sample.top_p=0.0",), "top_p=0.0 is no share"),
     ],
 )

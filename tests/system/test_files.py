@@ -17,6 +17,8 @@ from groundup.errors import UserError
 from groundup.system import files
 from groundup.system.files import (
     cache_folder,
+    check_writable,
+    remove_folder,
     sha256,
     storage_errors,
     whole_file,
@@ -177,6 +179,7 @@ def test_a_place_that_cannot_hold_a_file_is_told_in_one_line(tmp_path):
     "number, told",
     [
         (errno.EACCES, "permission denied. Choose a folder that you may write to"),
+        (errno.EPERM, "the system does not permit it. Choose a folder that you may write to"),
         (errno.EROFS, "the file system is read-only"),
         (errno.EDQUOT, "the disk quota is used up"),
     ],
@@ -194,6 +197,90 @@ def test_an_error_that_is_not_the_storages_stays_what_it_is():
     ):
         with pytest.raises(type(error)), storage_errors("x"):
             raise error
+
+
+LINUX = pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc and /sys are folders of Linux")
+REFUSED = [
+    pytest.param("/proc/x/groundup/prepared", "no file or folder can be made there", marks=LINUX),
+    pytest.param("/proc/zz", "no file or folder can be made there", marks=LINUX),
+    pytest.param("/sys/.cache/groundup", "Choose a folder that you may write to", marks=LINUX),
+    ("file/below", "a part of that path is a file, not a folder"),
+    ("file/below/further", "a part of that path is a file, not a folder"),
+    ("n" * 300, "that name is too long. Choose a shorter one"),
+    ("n" * 300 + "/below", "that name is too long. Choose a shorter one"),
+]
+
+
+@pytest.mark.parametrize("place, told", REFUSED)
+def test_a_place_where_nothing_can_be_written_is_told_in_one_line_by_all_that_write(tmp_path, place, told):
+    def new_folder(path: Path) -> None:
+        with whole_folder(path):
+            pytest.fail("the block must not even begin")
+
+    write_text(tmp_path / "file", "old")
+    for write in (check_writable, new_folder, lambda path: write_text(path, "new")):
+        with pytest.raises(UserError, match=f"Could not write .*{told}") as caught:
+            write(tmp_path / place)
+        assert "\n" not in str(caught.value)
+    assert contents(tmp_path) == {"file": b"old"}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_is_not_replaced_by_a_file_nor_a_file_by_a_folder(tmp_path):
+    write_text(tmp_path / "folder" / "file", "old")
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match="what has that name is no file"), whole_file(tmp_path / "folder"):
+        pytest.fail("the block must not even begin")
+    place = tmp_path / "folder" / "file"
+    with pytest.raises(UserError, match="is a file, not a folder"), whole_folder(place):
+        pytest.fail("the block must not even begin")
+    with pytest.raises(UserError, match="is a file, not a folder"):
+        check_writable(place)
+    assert contents(tmp_path) == before
+
+
+@LINUX
+def test_a_device_is_not_replaced_by_a_file():
+    with pytest.raises(UserError, match="what has that name is no file"), whole_file("/dev/null"):
+        pytest.fail("the block must not even begin")
+
+
+@LINUX
+@pytest.mark.parametrize("folder", ["/proc", "/sys"])
+def test_a_folder_that_takes_no_files_is_no_place_to_write(folder):
+    with pytest.raises(UserError, match=f"Could not write {folder}: "):
+        check_writable(Path(folder))
+
+
+def test_asking_whether_a_folder_can_be_written_leaves_at_most_its_parents(tmp_path):
+    check_writable(tmp_path / "a" / "b" / "c")
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "a", tmp_path / "a" / "b"]
+    write_text(tmp_path / "a" / "file", "old")
+    check_writable(tmp_path / "a")
+    assert contents(tmp_path) == {os.path.join("a", "file"): b"old"}
+    assert len(list((tmp_path / "a").iterdir())) == 2
+
+
+def test_a_file_that_was_read_in_vain_is_not_taken_for_one_that_could_not_be_written(tmp_path):
+    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "x"):
+        (tmp_path / "input").read_text()
+    with pytest.raises(IsADirectoryError), whole_file(tmp_path / "x"):
+        open(os.path.dirname(__file__))
+
+
+def test_a_folder_being_removed_is_whole_or_not_there_at_all(tmp_path, monkeypatch):
+    write_text(tmp_path / "x" / "file", "old")
+    write_text(tmp_path / ".x.old" / "left", "of a killed process")
+    real, seen = files.shutil.rmtree, []
+
+    def watched(path, **options):
+        seen.append(contents(tmp_path / "x"))
+        real(path, **options)
+
+    monkeypatch.setattr(files.shutil, "rmtree", watched)
+    remove_folder(tmp_path / "x")
+    assert seen == [{"file": b"old"}, {}]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_json_is_readable_and_comes_back(tmp_path):

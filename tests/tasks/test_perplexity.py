@@ -61,7 +61,7 @@ def some_figures(n_documents: int, windows_each: int = 2) -> tuple[Likelihoods, 
     return found, Texts(nothing, n_bytes, np.full(n_documents, 20.0))
 
 
-@pytest.mark.parametrize("n_documents", [2, FEW_DOCUMENTS - 1, FEW_DOCUMENTS, 100])
+@pytest.mark.parametrize("n_documents", [6, FEW_DOCUMENTS - 1, FEW_DOCUMENTS, 100])
 def test_the_interval_of_bits_per_byte_lies_around_the_value_and_narrows(n_documents):
     found, texts = some_figures(n_documents)
     interval = bits_interval(found, texts)
@@ -79,12 +79,12 @@ def test_one_window_has_no_interval_and_one_long_text_has_one():
 
 
 def test_a_model_that_reaches_the_floor_has_no_excess():
-    found, texts = some_figures(5)
-    reached = Texts(texts.ids, texts.n_bytes, found.by_document(found.nats, 5) / math.log(2))
+    found, texts = some_figures(12)
+    reached = Texts(texts.ids, texts.n_bytes, found.by_document(found.nats, 12) / math.log(2))
     value, interval = excess_percent(found, reached)
     assert value == pytest.approx(0, abs=1e-9)
     assert interval == pytest.approx((0, 0), abs=1e-9)
-    twice = Texts(texts.ids, texts.n_bytes, found.by_document(found.nats, 5) / math.log(2) / 2)
+    twice = Texts(texts.ids, texts.n_bytes, found.by_document(found.nats, 12) / math.log(2) / 2)
     assert excess_percent(found, twice)[0] == pytest.approx(100)
 
 

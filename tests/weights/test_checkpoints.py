@@ -1,11 +1,16 @@
 """Checkpoints: whole, checked, and no more of them than asked for."""
 
 import json
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
+import groundup.weights.folder as folder_module
 from groundup.errors import UserError
 from groundup.weights.checkpoints import checkpoints, read_checkpoint, save_checkpoint
 from groundup.weights.folder import load
@@ -72,6 +77,52 @@ def test_only_the_newest_are_kept_in_the_order_of_steps(make_loaded, tmp_path):
     assert keep(999_999) == ["step-000500", "step-999999"]
     assert keep(1_000_000) == ["step-999999", "step-1000000"]
     assert keep(1_000_500) == ["step-1000000", "step-1000500"]
+
+
+def test_what_a_killed_process_left_half_deleted_is_removed_with_the_next_checkpoint(make_loaded, tmp_path):
+    (tmp_path / ".step-000004.old").mkdir()
+    (tmp_path / ".step-000004.old" / "model.safetensors").write_bytes(b"half")
+    save_checkpoint(tmp_path, make_loaded(), step=5, tensors={}, values={}, keep=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000005"]
+
+
+def test_all_files_may_be_read_by_the_same_people(checkpoint):
+    assert len({path.stat().st_mode for path in checkpoint.iterdir()}) == 1
+    assert (checkpoint / "training.safetensors").stat().st_mode & 0o777 == 0o666 & ~usual_mask()
+
+
+def usual_mask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_a_model_can_be_loaded_at_any_moment_of_a_run_that_rotates_its_checkpoints(
+    make_loaded, tmp_path, monkeypatch
+):
+    # One checkpoint is kept, so that every new one deletes the one that may just be read. Here that is about
+    # every eighth try: often enough to lose three in a row by chance, so more tries are given.
+    monkeypatch.setattr(folder_module, "TRIES", 50)
+    loaded, stop = make_loaded(card="words"), threading.Event()
+    folder = tmp_path / "checkpoints"
+    save_checkpoint(folder, loaded, step=1, tensors={}, values={}, keep=1)
+
+    def rotate() -> None:
+        step = 1
+        while not stop.is_set():
+            step += 1
+            save_checkpoint(folder, loaded, step=step, tensors={}, values={}, keep=1)
+            time.sleep(0.01)  # a run trains between two checkpoints
+
+    with ThreadPoolExecutor(1) as pool:
+        rotation = pool.submit(rotate)
+        try:
+            for _ in range(25):
+                assert load(tmp_path).card == "words"
+        finally:
+            stop.set()
+        rotation.result()
+    assert len(list(folder.iterdir())) == 1
 
 
 def test_what_a_killed_process_left_half_written_is_removed_with_the_next_checkpoint(make_loaded, tmp_path):

@@ -1,6 +1,7 @@
 """A model's folder: what is saved comes back, transformers opens it, what is wrong is told in one line."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
 
+import groundup.weights.folder as module
 from groundup.errors import UserError
+from groundup.system.files import remove_folder
 from groundup.weights.folder import load, model_folder, save
 
 
@@ -168,6 +171,56 @@ def test_a_run_gives_its_finished_model_and_before_that_its_newest_checkpoint(ma
     save(run / "model", make_loaded())
     assert model_folder(run) == run / "model"
     assert model_folder(run / "model") == run / "model"
+
+
+def vanishing(run: Path, monkeypatch, times: int, place: str) -> list[str]:
+    """While the newest checkpoint is read, a newer one comes and the run deletes the one being read."""
+    read, real = [], getattr(module, place)
+
+    def first_vanish(*arguments):
+        newest = model_folder(run)
+        read.append(newest.name)
+        if len(read) <= times:
+            shutil.copytree(newest, newest.with_name(f"step-{len(read) + 1:06d}"))
+            remove_folder(newest)
+        return real(*arguments)
+
+    monkeypatch.setattr(module, place, first_vanish)
+    return read
+
+
+@pytest.mark.parametrize("place", ["_read_json", "read_tensors"])
+def test_a_checkpoint_deleted_while_it_is_read_gives_way_to_the_newest(
+    make_loaded, tmp_path, monkeypatch, place
+):
+    save(tmp_path / "checkpoints" / "step-000001", make_loaded(card="words"))
+    read = vanishing(tmp_path, monkeypatch, 2, place)
+    assert load(tmp_path).card == "words"
+    assert read == ["step-000001", "step-000002", "step-000003"]
+
+
+def test_a_run_whose_checkpoints_vanish_again_and_again_is_given_up_in_one_line(
+    make_loaded, tmp_path, monkeypatch
+):
+    save(tmp_path / "checkpoints" / "step-000001", make_loaded())
+    read = vanishing(tmp_path, monkeypatch, 9, "read_tensors")
+    with pytest.raises(UserError, match="step-000003 was deleted while it was read. Try again"):
+        load(tmp_path)
+    assert len(read) == 3
+
+
+def test_a_file_that_cannot_be_read_is_told_in_one_line(make_loaded, tmp_path):
+    save(tmp_path, make_loaded())
+    (tmp_path / "README.md").mkdir()
+    with pytest.raises(UserError, match="Could not read .*README.md") as caught:
+        load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_no_folder_can_have_is_not_there():
+    for name in ("n" * 300, "n" * 300 + "/" + "n" * 300):
+        with pytest.raises(UserError, match="There is no folder n+"):
+            load(name)
 
 
 def test_a_place_that_is_not_there_names_the_nearest(make_loaded, tmp_path):

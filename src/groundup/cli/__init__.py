@@ -12,7 +12,8 @@ from groundup.errors import UserError, did_you_mean
 from groundup.registry import Folder
 
 VERBS: Folder[Any] = Folder("groundup.cli", "VERB", "verb")
-EXIT_USER = 2
+EXIT_USER, EXIT_STOPPED = 2, 130
+LESS_MEMORY = "Choose a smaller model (model.d_model), or fewer rows at once (train.micro_batch)."
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # type: ignore[assignment]
 """What typer raises for a wrong option or argument. typer carries click inside, under a private name."""
@@ -58,8 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Threads that wait for each other by spinning lose most of their speed as soon as another program wants a
     # core; sleeping costs nothing measurable. It must be set before torch is imported, and changes no result.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    command = typer.main.get_command(build())
     try:
+        command = typer.main.get_command(build())
         code = command.main(args=arguments, prog_name="groundup", standalone_mode=False)
         return int(code or 0)
     except UserError as error:
@@ -68,10 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _usage(error)
     except (KeyboardInterrupt, typer.Abort):
         print("groundup: stopped.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 141
+        return EXIT_STOPPED
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "memory" in str(error).lower():
+            return _refuse(f"Out of memory ({str(error).splitlines()[0][:200]}). {LESS_MEMORY}")
+        raise
 
 
 def _usage(error: Any) -> int:

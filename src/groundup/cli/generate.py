@@ -1,5 +1,6 @@
 """`groundup generate`: let a model continue a text."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -38,8 +39,11 @@ def generate(
     """
     from groundup.generation.engine import generate as run
     from groundup.system.device import pick_device
+    from groundup.system.progress import visible
     from groundup.weights.folder import load
 
+    # A terminal is shown no control characters; a file or a pipe gets the text as it is.
+    shown = visible if sys.stdout.isatty() else str
     loaded = load(model, device=pick_device(device))
     how = {
         "max_tokens": max_tokens,
@@ -50,9 +54,9 @@ def generate(
     }
     for number in range(samples):
         pieces = run(loaded, prompt, seed=seed + number, **how)  # type: ignore[arg-type]
-        typer.echo(prompt, nl=False)
+        typer.echo(shown(prompt), nl=False)
         for piece in pieces:
-            typer.echo(piece.text, nl=False)
+            typer.echo(shown(piece.text), nl=False)
         typer.echo("\n" if number + 1 < samples else "")
 
 

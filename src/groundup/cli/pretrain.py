@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from groundup.cli import EXIT_STOPPED
+
 
 def pretrain(
     source: Annotated[
@@ -62,6 +64,8 @@ def pretrain(
         )
     folder = run(recipe, runs / recipe.name, view, device=device, restart=restart)
     farewell(folder, view)
+    if folder.read_facts()["status"] != "finished":
+        raise typer.Exit(EXIT_STOPPED)
 
 
 VERB = pretrain

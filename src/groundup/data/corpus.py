@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,12 +56,12 @@ def _read_all(path: Path, files: list[Path], report: Report) -> Iterator[str]:
 def corpus_files(path: Path | str) -> list[Path]:
     """The files that hold the documents, in the order of their names. UserError if there is none."""
     path = Path(path)
-    if path.is_file():
+    if os.path.isfile(path):  # unlike Path.is_file, it also answers for a name that no file can have
         if _kind(path) in NOT_PLAIN:
             raise UserError(f"{path} is no plain text. Expected {ACCEPTED}: export or convert it first.")
         return [path]
-    if not path.is_dir():
-        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    if not os.path.isdir(path):
+        near = [entry.name for entry in path.parent.iterdir()] if os.path.isdir(path.parent) else []
         hint = did_you_mean(path.name, near)
         raise UserError(f"There is no file or folder {path}.{hint} Give the path of a text.")
     visible = [f for f in path.rglob("*") if f.is_file() and not _is_hidden(f.relative_to(path))]

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,14 @@ from groundup.errors import UserError, did_you_mean
 WAYS = ("hash", "position", "files")
 FEW = 200  # documents; below this a hash would miss the wanted share by far, so the text itself is cut
 HELD_OUT = {"val", "valid", "validation", "dev"}  # a word of a file's name that says what it is for
+WORD = 100  # characters; a shorter text without white space is one word, a longer one is a script without it
 Documents = Callable[[], Iterator[str]]
+
+_CLOSING = "[\"'”’»)\\]」』）】》〕]*+"
+# Stops of scripts that need no space after them, and of the others where they cannot be a decimal point.
+_SENTENCE = f"[。！？．｡…।॥؟۔።။។།]++{_CLOSING}\\s*|[.!?]++{_CLOSING}(?:\\s+|(?=[^\\x00-\\x7f]))"
+BORDERS = (("\n\\s*\n", 2000), ("\n", 1000), (_SENTENCE, 500), ("\\s", 1000))
+"""Where a text may be cut, best first, and how many characters away from the wanted place."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +49,14 @@ def split_documents(documents: Documents, *, by: str | None = None, validation: 
 
     "hash" asks each document's own sha256, so equal documents are on the same side, and a document stays
     where it is when others are added. "position" takes the end of the text and cuts at a border of paragraphs
-    or lines. By default "hash", but "position" where there are fewer than 200 documents.
+    or lines, else of sentences. By default "hash", but "position" where there are fewer than 200 documents.
+    UserError if one part would be left without text.
     """
     _check_share(validation)
     if by is None:
         by = "position" if sum(1 for _ in itertools.islice(documents(), FEW)) < FEW else "hash"
     if by == "hash":
+        _check_both_parts(documents, validation)
         train = partial(_by_hash, documents, validation, False)
         return Parts(by, train, partial(_by_hash, documents, validation, True))
     if by == "position":
@@ -65,35 +75,51 @@ def in_validation(text: str, share: float) -> bool:
 
 
 def cut_near(text: str, position: int, *, first: bool = True, last: bool = True) -> int | None:
-    """The border nearest to `position`: after a paragraph, else a line, else a word; None if there is none.
+    """The border nearest to `position`: after a paragraph, else a line, a sentence or a word (see BORDERS).
 
-    A paragraph may end 2,000 characters away, a line 1,000; a word is never cut. The text's own start and end
-    count as well, but not the start of the `first` document nor the end of the `last`, where nothing would be
-    left for one of the parts.
+    A long text that has none of them near is cut between two characters; None where a text is but one word.
+    The text's own start and end count as well, but not the start of the `first` document nor the end of the
+    `last`, where nothing would be left for one of the parts.
     """
     begin, end = len(text) - len(text.lstrip()), len(text.rstrip())  # white space alone is no part
     own = [place for place, excluded in ((0, first), (len(text), last)) if not excluded]
-    for border, reach in (("\n\\s*\n", 2000), ("\n", 1000), ("\\s", len(text))):
+    for border, reach in BORDERS:
         around = re.compile(border).finditer(text, max(0, position - reach), position + reach)
         inside = [found.end() for found in around if begin < found.end() < end]
         near = [place for place in inside + own if abs(place - position) <= reach]
         if near:
             return min(near, key=lambda place: (abs(place - position), place))
-    return None
+    places = range(begin + 1, end) if end - begin > WORD else range(0)
+    between = (place for place in places if not _is_inside_a_character(text, place))
+    return min(between, key=lambda place: (abs(place - position), place), default=None)
+
+
+def _is_inside_a_character(text: str, place: int) -> bool:
+    """Whether what follows `place` changes the sign before it: an accent, a skin colour, half a flag."""
+    before, after = text[place - 1], text[place]
+    joined = unicodedata.category(after).startswith("M") or "\u200d" in (before, after)
+    coloured = "\U0001f3fb" <= after <= "\U0001f3ff"
+    flag = all("\U0001f1e6" <= half <= "\U0001f1ff" for half in (before, after))
+    syllable = "\u1160" <= after <= "\u11ff"  # the vowels and end consonants of Korean syllables in parts
+    return joined or coloured or flag or syllable
 
 
 def _by_hash(documents: Documents, share: float, wanted: bool) -> Iterator[str]:
-    given = 0
+    return (text for text in documents() if in_validation(text, share) is wanted)
+
+
+def _check_both_parts(documents: Documents, share: float) -> None:
+    """UserError if one part got no document. It reads no further than to the first of each part."""
+    found = set()
     for text in documents():
-        if in_validation(text, share) is wanted:
-            given += 1
-            yield text
-    if not given:
-        part = "validation" if wanted else "training"
-        raise UserError(
-            f"The split by hash leaves no document for {part}: there are too few for a share of {share}. "
-            'Split by "position", or change the share.'
-        )
+        found.add(in_validation(text, share))
+        if len(found) == 2:
+            return
+    part = "training" if True in found else "validation"
+    raise UserError(
+        f"The split by hash leaves no document for {part}: there are too few for a share of {share}. "
+        'Split by "position", or change the share.'
+    )
 
 
 def _place(documents: Documents, share: float) -> tuple[int, int]:
@@ -109,7 +135,7 @@ def _place(documents: Documents, share: float) -> tuple[int, int]:
             break
         left -= length
     raise UserError(
-        "The text is too short to be split: there is no border between words near the place. Give more text."
+        f"The text is too short to be split: it is one word of {sum(lengths)} characters. Give more text."
     )
 
 

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+LEAST_ITEMS = 10
+"""Fewer items give no interval."""
+
 
 def wilson(successes: float, n: int, z: float = 1.959964) -> tuple[float, float]:
     """The 95 % interval of a share, successes / n. Source: Wilson 1927."""
@@ -28,11 +31,11 @@ def bootstrap_ratio(
 ) -> tuple[float, float] | None:
     """The 95 % interval of sum(above) / sum(below), drawing whole items with replacement.
 
-    An item is a document, or a window of one. None with fewer than two items: one says nothing about how much
-    they differ. Source: Efron 1979.
+    An item is a document, or a window of one. None with fewer than LEAST_ITEMS: a handful says too
+    little about how much they differ, and the interval would look narrower than it is. Source: Efron 1979.
     """
     over, under = np.asarray(above, dtype=float), np.asarray(below, dtype=float)
-    if len(over) < 2:
+    if len(over) < LEAST_ITEMS:
         return None
     rng = np.random.default_rng(seed)
     ratios = np.empty(draws)

@@ -43,6 +43,8 @@ def generate(
     sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
     if max_tokens < 1:
         raise UserError(f"max_tokens={max_tokens} is too small. Ask for at least 1.")
+    if not -(2**63) <= seed < 2**63:
+        raise UserError(f"seed={seed} is out of range. Use a number from 0 to below 2**63.")
     stop = (stop,) if isinstance(stop, str) else tuple(stop)
     if "" in stop:
         raise UserError("A stop string is empty, so nothing could be said before it. Leave it out.")

@@ -1,5 +1,6 @@
 """From logits to a token: greedy, temperature, top-k, top-p. Shapes: B batch, V vocabulary."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,9 +18,9 @@ class Sampling:
     top_p: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.temperature >= 0:
+        if not 0 <= self.temperature < math.inf:
             raise UserError(
-                f"temperature={self.temperature} is negative. Use 0 for greedy, about 0.8 for variety."
+                f"temperature={self.temperature} does not fit. Use 0 for greedy, about 0.8 for variety."
             )
         if self.top_k < 0:
             raise UserError(f"top_k={self.top_k} is negative. Use 0 for all tokens, or a number such as 50.")

@@ -16,6 +16,7 @@ from groundup.errors import UserError
 from groundup.methods.next_token import NextToken
 from groundup.model.decoder import Decoder
 from groundup.runs.folder import RunFolder
+from groundup.runs.prepare import refuse_unknown_source
 from groundup.runs.recipe import Recipe, make_recipe, model_config
 from groundup.settings import Table, read_toml, with_changes
 from groundup.system.device import pick_device
@@ -67,23 +68,23 @@ def recipe_for(
     name: str | None = None,
 ) -> Recipe:
     """A recipe for a file, a folder or a dataset; an unfinished run of the same name keeps its own."""
-    if not minutes > 0:
+    if not 0 < minutes < math.inf:
         raise UserError(f"--minutes {minutes:g} is no time. Give a number above 0, such as 10.")
+    refuse_unknown_source(source)
     changes = list(changes)
     name = name or next((word[5:] for word in changes if word.startswith("name=")), run_name(source))
     started = RunFolder(runs / name)
-    if started.recipe.is_file() and not restart:
-        view.say(f"There is a run {started.path}: its own recipe counts, not --minutes.")
-        return make_recipe(with_changes(read_toml(started.recipe), changes))
     endless = source in DATASETS.names()
+    whole_source = source if endless else str(Path(source).expanduser().resolve())
+    if started.recipe.is_file() and not restart:
+        return taken_up(started, whole_source, changes, view)
     n_bytes = None if endless else corpus_bytes(source)
     if n_bytes is not None and n_bytes < LEAST_BYTES:
         raise UserError(
-            f"{source} has {n_bytes:,} bytes of text, too few to learn from. Give at least {LEAST_BYTES:,}; "
-            "a "
-            f"book has about 500,000."
+            f"{source} has {n_bytes:,} bytes of text, too few to learn from. "
+            f"Give at least {LEAST_BYTES:,}; a book has about 500,000."
         )
-    table = first_table(name, source if endless else str(Path(source).expanduser().resolve()), n_bytes)
+    table = first_table(name, whole_source, n_bytes)
     if endless:
         table["sample"]["prompts"] = list(DATASETS.get(source).prompts)
     where = pick_device(device)
@@ -98,6 +99,18 @@ def recipe_for(
         f"{model['d_model']}, a vocabulary of {recipe.tokenizer.vocab_size:,} tokens, {steps:,} steps of "
         f"{recipe.train.tokens_per_step:,} tokens."
     )
+    return recipe
+
+
+def taken_up(started: RunFolder, source: str, changes: list[str], view: View) -> Recipe:
+    """The recipe of a run that is there already. UserError if it was made from another text."""
+    recipe = make_recipe(with_changes(read_toml(started.recipe), changes))
+    if recipe.data.source != source:
+        raise UserError(
+            f"{started.path} is a run on {recipe.data.source}, not on {source}. "
+            f"Choose another name with name=NAME."
+        )
+    view.say(f"Taking up {started.path}, by its own recipe.")
     return recipe
 
 
@@ -193,7 +206,7 @@ def bytes_per_token(table: Table) -> float:
     return 0.5 * math.log2(table["tokenizer"]["vocab_size"]) - 2.3
 
 
-def measured_speed(table: Table, device: torch.device, *, seconds: float = 1.5) -> float:
+def measured_speed(table: Table, device: torch.device, *, seconds: float = 2.0) -> float:
     """Tokens a second of real training steps on random tokens, after two steps to warm up."""
     use_fast_float32(device)
     table = {
@@ -215,7 +228,9 @@ def measured_speed(table: Table, device: torch.device, *, seconds: float = 1.5) 
 
     train(NextToken(model), _Same(batch), recipe.train, observers=[watch])
     times = sorted(end - start for start, end in zip(ends[1:], ends[2:], strict=False))
-    return recipe.train.tokens_per_step / times[len(times) // 2]
+    return (
+        recipe.train.tokens_per_step / times[len(times) // 4]
+    )  # of a short trial: the slower ones met another program
 
 
 class _Same:

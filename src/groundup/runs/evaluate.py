@@ -55,25 +55,24 @@ def texts_for(loaded: Loaded, model: Path, data: str | None, max_tokens: int, vi
     kept = Path(facts["folder"]) / "validation"
     if not (kept / "manifest.json").is_file():
         raise UserError(f"The prepared validation data of {run.path} are gone. Add --data {facts['source']}.")
-    return Texts.from_shard(open_shards(kept), loaded.tokenizer, max_tokens)
+    source = f"the validation part of {facts['source']}"
+    return Texts.from_shard(open_shards(kept), loaded.tokenizer, max_tokens, source=source)
 
 
 def texts_of_source(loaded: Loaded, data: str, max_tokens: int) -> Texts:
     """The validation part of a dataset, or the whole of a file or folder."""
     source = open_source(DataSettings(source=data), seed=1)
     limit = max_tokens or (100_000 if source.endless else 0)
-    chosen, tokens = [], 0
-    for text in source.whole():
-        chosen.append(text)
-        tokens += len(loaded.tokenizer.encode(text)) if limit else 0
-        if limit and tokens >= limit:
-            break
-    return Texts.from_strings(loaded.tokenizer, chosen, source.floor)
+    return Texts.from_strings(
+        loaded.tokenizer, source.whole(), source.floor, max_tokens=limit, source=source.name
+    )
 
 
 def show(scores: Sequence[Score], view: View) -> None:
     """The scores as a table: value, interval, number of items."""
-    table = Table("task", "metric", "value", "95 % interval", "n", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for name in ("task", "metric", "value", "95 % interval", "n"):
+        table.add_column(name, overflow="fold")  # a number is never shortened
     for score in scores:
         interval = "" if score.interval is None else f"{score.interval[0]:.4g} to {score.interval[1]:.4g}"
         table.add_row(score.task, score.metric, f"{score.value:.4g}", interval, f"{score.n:,}")

@@ -32,6 +32,8 @@ def farewell(folder: RunFolder, view: View) -> None:
     view.say(groundup.report.describe(folder.path))
     view.say(f"The report: {folder.path / 'report.html'}")
     view.say("Go on with:")
+    if folder.read_facts().get("status") != "finished":
+        view.say("  " + command("pretrain", str(folder.recipe), "--runs", str(folder.path.parent)))
     view.say("  " + command("generate", str(folder.path)))
     view.say("  " + command("evaluate", str(folder.path)))
 

@@ -28,6 +28,10 @@ DATASET_TOKENS, DATASET_VALIDATION_TOKENS = 5_000_000, 100_000
 """What is taken of an endless dataset when a recipe does not say."""
 
 
+LONGEST_SOURCE = 1000
+"""Characters of a path; the system refuses even to look at a longer one."""
+
+
 @dataclass(frozen=True)
 class Source:
     """The documents of both parts, to be read as often as needed, and what identifies them."""
@@ -104,12 +108,7 @@ def open_source(data: DataSettings, seed: int) -> Source:
             floor=dataset.floor,
             check=dataset.check,
         )
-    if not path.exists():
-        near = did_you_mean(path.name, [*DATASETS.names(), *(p.name for p in _siblings(path))])
-        known = ", ".join(DATASETS.names())
-        raise UserError(
-            f"There is no {data.source!r}: neither a file or folder, nor a dataset.{near} Datasets: {known}."
-        )
+    refuse_unknown_source(data.source)
 
     @functools.cache
     def parts() -> Parts:
@@ -124,6 +123,25 @@ def open_source(data: DataSettings, seed: int) -> Source:
         whole=lambda: read_documents(path),
         fingerprint=corpus_fingerprint(path),
     )
+
+
+def refuse_unknown_source(source: str) -> None:
+    """UserError if a source is neither the name of a dataset nor a file or folder of texts."""
+    if source in DATASETS.names():
+        return
+    path, known = Path(source).expanduser(), ", ".join(DATASETS.names())
+    if not source.strip():
+        raise UserError(f"The source is empty. Give a file, a folder or the name of a dataset ({known}).")
+    if len(source) > LONGEST_SOURCE or not path.exists():
+        near = did_you_mean(source[:LONGEST_SOURCE], [*DATASETS.names(), *(str(p) for p in _siblings(path))])
+        raise UserError(
+            f"There is no {source[:LONGEST_SOURCE]!r}: neither a file or folder, nor a dataset.{near} "
+            f"Datasets: {known}."
+        )
+    if (path / "run.json").is_file():
+        raise UserError(
+            f"{source} is a run's folder, no text. To go on with it: groundup pretrain {path / 'recipe.toml'}"
+        )
 
 
 def tell_unreadable(source: str, view: View) -> None:
@@ -193,7 +211,8 @@ def first_bytes(texts: Iterable[str], limit: int) -> Iterator[str]:
 
 
 def _siblings(path: Path) -> Iterator[Path]:
-    return path.parent.iterdir() if path.parent.is_dir() else iter(())
+    short = len(str(path)) <= LONGEST_SOURCE
+    return path.parent.iterdir() if short and path.parent.is_dir() else iter(())
 
 
 def _digest(*texts: str) -> str:

@@ -88,7 +88,11 @@ def pretrain(
         _begin(folder, recipe, ready, where)
         if checkpoint is None and "start" in recipe.evaluate.when:
             evaluate_run(folder, loaded, tasks, ready.evaluation, view, step=0)
-        state = _train(folder, recipe, ready, checkpoint, view)
+        try:
+            state = _train(folder, recipe, ready, checkpoint, view)
+        except BaseException:
+            folder.update_facts(status="interrupted")  # whatever ended it, it no longer runs
+            raise
         if state.step < recipe.train.steps:
             folder.update_facts(status="interrupted")
             groundup.report.write(folder.path)

@@ -118,6 +118,10 @@ class Recipe:
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
 
     def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise UserError(f"seed = {self.seed} is out of range. Use a number from 0 to below 2**63.")
+        if len(self.name) > 100:
+            raise UserError(f"The name {self.name[:20]}… has {len(self.name)} characters. Use at most 100.")
         if not self.name or set(self.name) & set('/\\:*?"<>|') or self.name.startswith("."):
             raise UserError(
                 f"The name {self.name!r} cannot be a folder's name. Use letters, digits, - and _."

@@ -43,7 +43,8 @@ def show_tokens(where: Path, text: str, view: View) -> None:
     coloured = Text()
     for place, piece in enumerate(tokenizer.pieces(ids)):
         coloured.append(piece, style=COLOURS[place % len(COLOURS)])
-    view.console.print(coloured)
+    # Without colours, a bar shows where a token ends.
+    view.console.print(coloured if view.console.color_system else Text("|".join(tokenizer.pieces(ids))))
     view.say(" ".join(map(str, ids)))
     n_bytes = len(text.encode())
     view.say(f"{len(ids)} tokens for {n_bytes} bytes: {n_bytes / len(ids):.2f} bytes a token")

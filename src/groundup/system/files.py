@@ -20,6 +20,8 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():  # a folder, or a device, which the rename would replace
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             yield part
@@ -39,6 +41,8 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         old = path.with_name(f".{path.name}.old")
         shutil.rmtree(part, ignore_errors=True)
@@ -60,6 +64,33 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
             raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder so that a reader finds it whole or not at all: it is renamed before its files go."""
+    old = path.with_name(f".{path.name}.old")
+    with storage_errors(path):
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(path, old)
+        shutil.rmtree(old)
+
+
+def check_writable(folder: Path) -> None:
+    """Ask before long work whether files can be written into `folder`. UserError with the reason if not.
+
+    The folder itself need not be there: only its parents are made, and nothing else is left behind.
+    """
+    with storage_errors(folder):
+        if folder.exists():
+            probe = folder / f".{os.getpid()}.part"
+        else:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            probe = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+        probe.mkdir(exist_ok=True)
+        try:
+            (probe / "file").write_bytes(b"x")
+        finally:
+            shutil.rmtree(probe, ignore_errors=True)
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -90,8 +121,9 @@ def storage_errors(path: Path | str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        remedy = _REMEDIES.get(_system_error(error))
-        if remedy is None:
+        number = _system_error(error)
+        remedy = _REMEDIES.get(number)
+        if remedy is None or (number in _OF_READING_TOO and not _is_about(error, Path(path))):
             raise
         raise UserError(f"Could not write {path}: {remedy}") from error
 
@@ -111,6 +143,16 @@ def _system_error(error: Exception) -> int:
     return errno.ENOSPC if cut_short else 0
 
 
+def _is_about(error: Exception, path: Path) -> bool:
+    """Whether an error names `path`, a folder on the way to it, or what is written beside or in it first."""
+    named = [
+        Path(name) for name in (getattr(error, "filename", None), getattr(error, "filename2", None)) if name
+    ]
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part") if path.name else path
+    probe = path / f".{os.getpid()}.part"
+    return bool({path, *path.parents, beside, probe} & {*named})
+
+
 _KEPT = "what was there is kept"
 
 _REMEDIES = {
@@ -120,12 +162,18 @@ _REMEDIES = {
         errno, "EDQUOT", -1
     ): f"the disk quota is used up. Free some space, or choose another folder; {_KEPT}.",
     errno.EACCES: "permission denied. Choose a folder that you may write to.",
+    errno.EPERM: "the system does not permit it. Choose a folder that you may write to.",
     errno.EROFS: "the file system is read-only. Choose a folder that you may write to.",
+    errno.ENOENT: "no file or folder can be made there. Choose another place.",
+    errno.EISDIR: "what has that name is no file that can be replaced. Choose another name.",
     errno.ENOTDIR: "a part of that path is a file, not a folder. Choose another place.",
     errno.EEXIST: "a part of that path is a file, not a folder. Choose another place.",
     errno.ENAMETOOLONG: "that name is too long. Choose a shorter one.",
 }
 """What the storage can refuse, and what to do about it."""
+
+_OF_READING_TOO = {errno.ENOENT, errno.EISDIR}
+"""These count only where the error names the place itself: a block may also have read a file in vain."""
 
 
 def _flush(path: Path) -> None:

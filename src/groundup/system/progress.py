@@ -25,6 +25,11 @@ def duration(seconds: float) -> str:
     return f"{large} {names[0]}" + (f" {small} {names[1]}" if small else "")
 
 
+def visible(text: str) -> str:
+    """The text with control characters, which could garble a terminal, shown as a small box; lines stay."""
+    return "".join(c if c in "\n\t" or c.isprintable() else "\u25af" for c in text)
+
+
 class View:
     """The screen of a run. Everything that is shown goes through it, so a test can bring its own console."""
 
@@ -104,6 +109,7 @@ class TrainingView:
 
     def sample(self, step: int, prompt: str, text: str) -> None:
         """A fresh sample, in the place of the one before."""
+        prompt, text = visible(prompt), visible(text)
         self._sample = Text.assemble((prompt, "bold"), text)
         self._sample_title = f"sample after step {step}"
         if self.live:

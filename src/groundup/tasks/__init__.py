@@ -19,13 +19,18 @@ def evaluate(
 ) -> Score:
     """The headline of one task on a model.
 
-    documents: what to evaluate on; by default unseen documents of the village. limit: the first so many only.
+    documents: what to evaluate on; by default unseen documents of the village, whose best possible loss is
+    known. limit: the first so many only. The score's `protocol` names the texts.
     """
     found = TASKS.get(task) if isinstance(task, str) else task
-    floor = None
+    floor, source = None, "given texts"
     if documents is None:
         village = DATASETS.get("village")
         unseen = village.documents("validation", 1)
-        documents, floor = [next(unseen) for _ in range(limit or VILLAGE_DOCUMENTS)], village.floor
-    texts = Texts.from_strings(loaded.tokenizer, documents[:limit], floor)
+        documents, floor, source = (
+            [next(unseen) for _ in range(limit or VILLAGE_DOCUMENTS)],
+            village.floor,
+            "village",
+        )
+    texts = Texts.from_strings(loaded.tokenizer, documents[:limit], floor, source=source)
     return found.score(loaded, texts, None)[0]

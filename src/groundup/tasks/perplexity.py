@@ -23,9 +23,11 @@ def score(loaded: Loaded, texts: Texts, progress: Progress | None = None) -> lis
     """
     found = rolling(loaded.model, texts.ids, progress=progress)
     n_documents, n_tokens, n_bytes = len(texts.ids), int(found.targets.sum()), int(texts.n_bytes.sum())
+    n_items = n_documents if n_documents >= FEW_DOCUMENTS else len(found.nats)
+    context = loaded.config.context_length
     protocol = (
-        f"{n_documents} documents, {n_tokens} tokens, {n_bytes} bytes; each from its border, windows of "
-        f"{loaded.config.context_length} tokens, stride {max(1, loaded.config.context_length // 2)}"
+        f"{texts.source}: {n_documents} documents, {n_tokens} tokens, {n_bytes} bytes; each from its "
+        f"border, windows of {context} tokens, stride {max(1, context // 2)}"
     )
     loss, bits = found.nats.sum() / n_tokens, found.nats.sum() / math.log(2) / n_bytes
     loss_interval = bootstrap_ratio(found.nats, found.targets)
@@ -46,7 +48,7 @@ def score(loaded: Loaded, texts: Texts, progress: Progress | None = None) -> lis
         )
 
     scores = [
-        made("bits_per_byte", float(bits), bits_interval(found, texts), n_documents),
+        made("bits_per_byte", float(bits), bits_interval(found, texts), n_items),
         made("perplexity", perplexity(loss), perplexity_interval, n_tokens),
         made("accuracy", right / n_tokens, wilson(right, n_tokens), n_tokens),
     ]

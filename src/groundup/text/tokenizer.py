@@ -7,6 +7,7 @@ the work, because it is about ten times faster.
 import codecs
 import hashlib
 import json
+import os
 import re
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
@@ -60,11 +61,12 @@ class Tokenizer:
     def from_folder(folder: Path | str) -> "Tokenizer":
         """Read the tokenizer of a Hugging Face folder. UserError if there is none that can be read."""
         folder = Path(folder)
+        # os.path.exists, unlike Path.exists, also answers for a name that no folder can have.
         config_file = folder / "tokenizer_config.json"
-        config = read_json(config_file) if config_file.exists() else {}
-        if (folder / "tokenizer.json").exists():
+        config = read_json(config_file) if os.path.exists(config_file) else {}
+        if os.path.exists(folder / "tokenizer.json"):
             return Tokenizer(read_tokenizer_json(folder / "tokenizer.json"), config)
-        if (folder / "merges.txt").exists() and (folder / "vocab.json").exists():
+        if os.path.exists(folder / "merges.txt") and os.path.exists(folder / "vocab.json"):
             found = Tokenizer.from_gpt2_files(folder / "merges.txt", folder / "vocab.json")
             return Tokenizer(found.library, {**found.config, **config})
         raise UserError(

@@ -94,5 +94,5 @@ def check_finite(state: State, settings: TrainSettings) -> None:
     if not (abs(state.loss) < float("inf") and state.gradient_norm < float("inf")):
         raise UserError(
             f"The loss became {state.loss} (gradient norm {state.gradient_norm}) at step {state.step + 1}. "
-            f"Lower train.learning_rate = {settings.learning_rate} and start over."
+            f"Lower train.learning_rate = {settings.learning_rate} and start over with --restart."
         )

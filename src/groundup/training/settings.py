@@ -1,5 +1,6 @@
 """The [train] table of a recipe: all that the loop is told."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -52,16 +53,16 @@ class TrainSettings:
                 f"A step takes whole sequences: choose a multiple."
             )
         for name in ("learning_rate", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"train.{name} = {getattr(self, name)} is too small. It must be above 0.")
+            if not 0 < getattr(self, name) < math.inf:
+                raise UserError(f"train.{name} = {getattr(self, name)} does not fit. It must be above 0.")
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(
                     f"train.{name} = {getattr(self, name)} is no share. It must be from 0 to below 1."
                 )
         for name in ("final_learning_rate", "warmup_steps", "weight_decay"):
-            if not getattr(self, name) >= 0:
-                raise UserError(f"train.{name} = {getattr(self, name)} is negative. It must be 0 or more.")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"train.{name} = {getattr(self, name)} does not fit. It must be 0 or more.")
 
     @property
     def samples_per_step(self) -> int:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from groundup.errors import UserError
-from groundup.system.files import sha256, whole_folder, write_json
-from groundup.weights.folder import Loaded, checkpoints, write_model
+from groundup.system.files import remove_folder, sha256, whole_folder, write_json
+from groundup.weights.folder import Loaded, checkpoints, write_model, write_tensors
 
 TRAINING, STATE, MANIFEST = "training.safetensors", "state.json", "manifest.json"
 
@@ -40,12 +40,14 @@ def save_checkpoint(
     target = folder / f"step-{step:06d}"
     with whole_folder(target) as part:
         write_model(part, loaded)
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, part / TRAINING)
+        write_tensors(part / TRAINING, {name: t.detach().cpu().contiguous() for name, t in tensors.items()})
         write_json(part / STATE, {"step": step, **values})
         write_json(part / MANIFEST, {file.name: sha256(file) for file in sorted(part.iterdir())})
-    unfinished = folder.glob(".step-*.part")  # of a process that was killed while it saved
-    for old in [*checkpoints(folder)[:-keep], *unfinished]:
-        shutil.rmtree(old)
+    for old in checkpoints(folder)[:-keep]:
+        remove_folder(old)
+    # What a process left that was killed while it saved or deleted.
+    for unfinished in [*folder.glob(".step-*.part"), *folder.glob(".step-*.old")]:
+        shutil.rmtree(unfinished)
     return target
 
 

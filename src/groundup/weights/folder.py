@@ -1,6 +1,7 @@
 """A model's folder in the Hugging Face form: load it, save it. What is written here opens in transformers."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from groundup.text.tokenizer import Tokenizer
 from groundup.zoo import family_for, family_of
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+TRIES = 3  # to load from a run that goes on: each new checkpoint can delete the one that is being read
 
 
 @dataclass
@@ -41,12 +43,29 @@ def load(
 ) -> Loaded:
     """Load a model from a folder, or from a run (its finished model, else its newest checkpoint).
 
-    dtype: what to compute in; by default float32. UserError for whatever is wrong with the folder.
+    dtype: what to compute in; by default float32. UserError for whatever is wrong with the folder. A run may
+    go on meanwhile: if it deletes the checkpoint that is being read, its newest is taken instead.
     """
-    folder = model_folder(where)
+    for _ in range(TRIES):
+        folder = model_folder(where)
+        try:
+            return _load_folder(folder, device, dtype)
+        except (UserError, OSError) as error:
+            if not folder.is_dir():  # deleted by the run, which renames it first: it is gone as a whole
+                continue
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"Could not read {folder} ({error}). Change its permissions.") from error
+    raise UserError(f"{folder} was deleted while it was read. Try again, or give a folder that stays.")
+
+
+def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.dtype | None) -> Loaded:
     config_json = _read_json(folder / "config.json")
     family = family_of(config_json)
     config = family.read(config_json)
+    # Read before what must be there: a folder that is deleted meanwhile cannot pass for one without a card.
+    readme = folder / "README.md"
+    card = readme.read_text(encoding="utf-8") if readme.exists() else ""
     with torch.device("meta"):
         model = Decoder(config)
     model = model.to(dtype or torch.float32).to_empty(device=device or "cpu")
@@ -58,8 +77,7 @@ def load(
             f"The tokenizer in {folder} has {tokenizer.vocab_size} tokens, but the model knows only "
             f"{config.vocab_size}. They belong to different models."
         )
-    card = folder / "README.md"
-    return Loaded(model.eval(), tokenizer, config, card.read_text(encoding="utf-8") if card.exists() else "")
+    return Loaded(model.eval(), tokenizer, config, card)
 
 
 def save(folder: Path | str, loaded: Loaded) -> Path:
@@ -88,15 +106,29 @@ def write_model(folder: Path, loaded: Loaded) -> None:
         folder / "generation_config.json", {**ends, "do_sample": True, "temperature": 0.8, "top_k": 50}
     )
     tensors = {name: t.cpu() for name, t in family.table.push(model, tied=config.tie_embeddings).items()}
-    save_file(tensors, folder / SINGLE, metadata={"format": "pt"})
+    write_tensors(folder / SINGLE, tensors)
     tokenizer.save(folder)
     if loaded.card:
         write_text(folder / "README.md", loaded.card)
 
 
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a safetensors file that the same people may read as any other file made here."""
+    path.touch()
+    usual = path.stat().st_mode
+    save_file(dict(tensors), path, metadata={"format": "pt"})
+    path.chmod(usual)  # safetensors puts a file of its own there, which only its owner may read
+
+
 def model_folder(where: Path | str) -> Path:
     """The folder that holds config.json: `where` itself, or the best place inside a run's folder."""
     folder = Path(where)
+    if not os.path.exists(folder):  # unlike Path.exists, it also answers for a name that no folder can have
+        others = (p.name for p in folder.parent.iterdir()) if os.path.isdir(folder.parent) else ()
+        raise UserError(
+            f"There is no folder {folder}.{did_you_mean(folder.name, others)} "
+            f"Give a model's or a run's folder."
+        )
     if (folder / "config.json").is_file():
         return folder
     if (folder / "model" / "config.json").is_file():
@@ -104,12 +136,6 @@ def model_folder(where: Path | str) -> Path:
     kept = checkpoints(folder / "checkpoints")
     if kept:
         return kept[-1]
-    if not folder.exists():
-        others = (p.name for p in folder.parent.iterdir() if p.is_dir()) if folder.parent.is_dir() else ()
-        raise UserError(
-            f"There is no folder {folder}.{did_you_mean(folder.name, others)} "
-            f"Give a model's or a run's folder."
-        )
     raise UserError(
         f"{folder} holds no model: neither config.json nor a checkpoint. "
         f"Give a model's folder, or a run's that has saved something."
