@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,7 +106,10 @@ ROWS = [
     ("evaluate {run} --tasks perplexiti", "Did you mean 'perplexity'?"),
     ("evaluate {run} --data {dir}/empty.txt", "empty"),
     ("evaluate {run}/model/none", "There is no folder"),
+    ("evaluate {run} --output /proc/nowhere/scores.json", "Could not write"),
+    ("evaluate {run} --data village --max-tokens 300 --output {dir}", "Could not write"),
     ("report {dir}", "no run"),
+    ("report {name300}", "There is no"),
     ("report {run}x", "There is no"),
     ("data show {run} --step 99", "is not a step"),
     ("data show {run} --limit 0", "--limit"),
@@ -113,6 +117,8 @@ ROWS = [
     ("data shw", "Did you mean 'show'?"),
     ("tokenizer train {dir}/good.txt {dir}", "is there already"),
     ("tokenizer train {dir}/good.txt {dir}/new --vocab-size 100", "vocab"),
+    ("tokenizer train {dir}/good.txt /proc/nowhere", "Could not write"),
+    ("tokenizer train {dir}/good.txt {name300}", "too long"),
     ("tokenizer show {run} {empty}", "The text is empty"),
     ("tokenizer show {dir} x", "holds no model"),
 ]
@@ -176,6 +182,19 @@ def test_a_recipe_that_fails_leaves_an_earlier_run_as_it_was(
     for changes in [*late, ("data.max_tokens=10", *lengths)]:
         assert groundup(*words, *changes, "--restart").code == 2, changes
     assert contents(tmp_path) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no place here that refuses even root")
+@pytest.mark.parametrize("verb", ["pretrain {dir}/good.toml", "pretrain village", "demo"])
+def test_runs_that_cannot_be_written_are_refused_before_any_work(
+    verb: str, bad_files: Path, groundup: Call
+) -> None:
+    began = time.monotonic()
+    code, out, err = groundup(*verb.format(dir=bad_files).split(), "--runs", "/proc/nowhere")
+    assert code == 2, out + err
+    assert err.count("\n") == 1
+    assert "Could not write" in err
+    assert "Measuring" not in out
 
 
 def test_a_full_disk_is_one_line_and_earlier_checkpoints_and_models_stay(

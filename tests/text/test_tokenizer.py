@@ -229,11 +229,14 @@ def test_byte_fallback_gives_any_character_back():
     "files, message",
     [
         ({}, "no tokenizer in"),
-        ({"tokenizer.json": "{"}, "no proper tokenizer.json"),
-        ({"tokenizer.json": "{}", "tokenizer_config.json": "[]"}, "holds no JSON object"),
+        ({"tokenizer.json": "{"}, "no proper tokenizer.json.*Delete it, or get it again"),
+        (
+            {"tokenizer.json": "{}", "tokenizer_config.json": "[]"},
+            "holds no JSON object. Delete it, or get it again",
+        ),
         ({"vocab.json": '{"a": 0}', "merges.txt": "a b c"}, "Line 1 of .*expected two tokens"),
         ({"vocab.json": '{"a": 0}', "merges.txt": "a b"}, "do not belong together"),
-        ({"vocab.json": "nonsense", "merges.txt": "a b"}, "Could not read"),
+        ({"vocab.json": "nonsense", "merges.txt": "a b"}, "Could not read .*Delete it, or get it again"),
     ],
 )
 def test_a_folder_that_is_no_tokenizer_is_one_line(tmp_path, files, message):

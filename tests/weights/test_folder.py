@@ -204,7 +204,7 @@ def test_a_run_whose_checkpoints_vanish_again_and_again_is_given_up_in_one_line(
 ):
     save(tmp_path / "checkpoints" / "step-000001", make_loaded())
     read = vanishing(tmp_path, monkeypatch, 9, "read_tensors")
-    with pytest.raises(UserError, match="step-000003 was deleted while it was read. Try again"):
+    with pytest.raises(UserError, match="were deleted while they were read, 3 times. Try again"):
         load(tmp_path)
     assert len(read) == 3
 

@@ -31,7 +31,7 @@ def evaluate(
     """
     from groundup.runs.evaluate import run_tasks, show, texts_for
     from groundup.system.device import pick_device
-    from groundup.system.files import write_json
+    from groundup.system.files import check_writable, write_json
     from groundup.system.progress import View
     from groundup.tasks import TASKS
     from groundup.weights.folder import load
@@ -39,6 +39,8 @@ def evaluate(
     view, names = View(), [name.strip() for name in tasks.split(",")]
     for name in names:
         TASKS.get(name)
+    if output is not None:
+        check_writable(output.parent)
     loaded = load(model, device=pick_device(device))
     scores = run_tasks(loaded, names, texts_for(loaded, model, data, max_tokens, view), view)
     show(scores, view)

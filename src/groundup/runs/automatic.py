@@ -20,6 +20,7 @@ from groundup.runs.prepare import refuse_unknown_source
 from groundup.runs.recipe import Recipe, make_recipe, model_config
 from groundup.settings import Table, read_toml, with_changes
 from groundup.system.device import pick_device
+from groundup.system.files import check_writable
 from groundup.system.progress import View, duration
 from groundup.training.loop import State, train
 from groundup.training.precision import pick_precision, use_fast_float32
@@ -78,6 +79,7 @@ def recipe_for(
     whole_source = source if endless else str(Path(source).expanduser().resolve())
     if started.recipe.is_file() and not restart:
         return taken_up(started, whole_source, changes, view)
+    check_writable(started.path)  # before the machine is measured
     n_bytes = None if endless else corpus_bytes(source)
     if n_bytes is not None and n_bytes < LEAST_BYTES:
         raise UserError(

@@ -1,7 +1,5 @@
 """What may be done to a run's folder that is there already: go on, start over, or leave it alone."""
 
-import shutil
-
 import torch
 
 from groundup.errors import UserError
@@ -10,7 +8,7 @@ from groundup.runs.prepare import Prepared
 from groundup.runs.recipe import Recipe, make_recipe
 from groundup.settings import read_toml
 from groundup.system.device import describe
-from groundup.system.files import storage_errors
+from groundup.system.files import remove_folder, storage_errors
 from groundup.system.progress import View
 
 
@@ -19,7 +17,7 @@ def clear(folder: RunFolder) -> None:
     with storage_errors(folder.path):
         for item in folder.path.iterdir():
             if item.name != ".lock":
-                shutil.rmtree(item) if item.is_dir() else item.unlink()
+                remove_folder(item) if item.is_dir() else item.unlink()
 
 
 def refuse_foreign_folder(folder: RunFolder) -> None:

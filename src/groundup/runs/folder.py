@@ -26,11 +26,11 @@ class RunFolder:
     def existing(cls, path: Path | str) -> "RunFolder":
         """The folder of a run that is there. UserError, with the nearest name, if there is none."""
         folder = cls(path)
-        if not folder.facts.is_file():
+        if not os.path.isfile(folder.facts):  # which also answers for a name that is too long to be one
             near = Path(path).parent
             others = [p.name for p in near.iterdir() if (p / "run.json").is_file()] if near.is_dir() else []
             what = f"{path} is no run's folder (it has no run.json)."
-            if not folder.path.exists():
+            if not os.path.exists(folder.path):
                 what = f"There is no {path}."
             near_name = did_you_mean(folder.path.name, others)
             raise UserError(f"{what}{near_name} Give a folder such as runs/demo.")

@@ -33,7 +33,7 @@ from groundup.runs.prepare import Prepared, prepare
 from groundup.runs.recipe import Recipe, check_context, make_recipe, model_config
 from groundup.settings import read_toml
 from groundup.system.device import describe, peak_memory_mb, pick_device
-from groundup.system.files import write_text
+from groundup.system.files import check_writable, write_text
 from groundup.system.progress import View
 from groundup.training.loop import State, train
 from groundup.training.precision import pick_precision, use_fast_float32
@@ -65,6 +65,7 @@ def pretrain(
     where = pick_device(device)
     use_fast_float32(where)
     folder = RunFolder(path)
+    check_writable(folder.path)
     refuse_foreign_folder(folder)
     precision = recipe.train.precision
     if precision == "auto" and folder.recipe.is_file() and not restart:

@@ -7,7 +7,7 @@ from rich.text import Text
 from groundup.errors import UserError
 from groundup.runs.prepare import TOKENIZER_BYTES, first_bytes, open_source, open_tokenizer, tell_unreadable
 from groundup.runs.recipe import DataSettings
-from groundup.system.files import whole_folder
+from groundup.system.files import check_writable, whole_folder
 from groundup.system.progress import View
 from groundup.text.bpe import train_bpe
 from groundup.text.tokenizer import Tokenizer
@@ -22,6 +22,7 @@ COLOURS = (
 
 def train_tokenizer(source: str, folder: Path, vocab_size: int, view: View) -> Tokenizer:
     """Learn a vocabulary from all documents of a source and save it, whole or not at all."""
+    check_writable(folder)
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         raise UserError(f"{folder} is there already. Choose another folder, or delete it first.")
     documents = open_source(DataSettings(source=source), seed=1).whole()

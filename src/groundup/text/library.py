@@ -62,7 +62,9 @@ def read_tokenizer_json(path: Path) -> Tokenizer:
     try:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises no narrower kind
-        raise UserError(f"{path} is no proper tokenizer.json: {error}. Download or save it again.") from error
+        raise UserError(
+            f"{path} is no proper tokenizer.json: {error}. Delete it, or get it again."
+        ) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"Could not read {path}: {error}. Download or save it again.") from error
+        raise UserError(f"Could not read {path}: {error}. Delete it, or get it again.") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path} holds no JSON object. Download or save it again.")
+        raise UserError(f"{path} holds no JSON object. Delete it, or get it again.")
     return value

@@ -56,7 +56,9 @@ def load(
             if isinstance(error, UserError):
                 raise
             raise UserError(f"Could not read {folder} ({error}). Change its permissions.") from error
-    raise UserError(f"{folder} was deleted while it was read. Try again, or give a folder that stays.")
+    raise UserError(
+        f"The checkpoints of {where} were deleted while they were read, {TRIES} times. Try again later."
+    )
 
 
 def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.dtype | None) -> Loaded:
@@ -124,7 +126,8 @@ def model_folder(where: Path | str) -> Path:
     """The folder that holds config.json: `where` itself, or the best place inside a run's folder."""
     folder = Path(where)
     if not os.path.exists(folder):  # unlike Path.exists, it also answers for a name that no folder can have
-        others = (p.name for p in folder.parent.iterdir()) if os.path.isdir(folder.parent) else ()
+        near = folder.parent.iterdir() if os.path.isdir(folder.parent) else ()
+        others = (path.name for path in near if path.is_dir())
         raise UserError(
             f"There is no folder {folder}.{did_you_mean(folder.name, others)} "
             f"Give a model's or a run's folder."

@@ -1,0 +1,84 @@
+import math
+from collections import defaultdict
+from fractions import Fraction
+from statistics import fmean
+
+import pytest
+
+from groundup.village import bits, check, probability, sample
+from groundup.village.filter import read
+from groundup.village.grammar import village
+from groundup.village.tasks.preferences import Pair, free_words, pair
+
+PAIRS = [pair(61, index) for index in range(150)]
+
+
+def test_both_ways_to_go_on_are_possible_and_different() -> None:
+    for one in PAIRS:
+        assert bits(one.prompt + one.first) < math.inf
+        assert bits(one.prompt + one.second) < math.inf
+        assert one.first != one.second
+        assert check(one.prompt, complete=False) is None
+
+
+def test_one_of_the_two_is_the_document_of_that_number() -> None:
+    for index, one in enumerate(PAIRS):
+        assert sample(61, index) in (one.prompt + one.first, one.prompt + one.second)
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_the_odds_are_the_exact_ones_and_the_prompt_does_not_change_them(index: int) -> None:
+    one = PAIRS[index]
+    first, second = probability(one.prompt + one.first), probability(one.prompt + one.second)
+    begun = read(one.prompt, Fraction(1)).unfinished
+    assert one.log_odds == pytest.approx(math.log2(first / second), abs=1e-9)
+    assert one.log_odds == pytest.approx(math.log2((first / begun) / (second / begun)), abs=1e-9)
+    assert one.chance == pytest.approx(float(first / (first + second)), abs=1e-9)
+
+
+def test_the_chosen_one_is_drawn_with_the_odds() -> None:
+    chances = [one.chance for one in PAIRS]
+    first = sum(one.chosen == 0 for one in PAIRS)
+    assert abs(first - sum(chances)) < 4 * math.sqrt(sum(p * (1 - p) for p in chances))
+    right = sum((one.log_odds > 0) == (one.chosen == 0) for one in PAIRS)
+    best = [one.best_accuracy for one in PAIRS]
+    assert abs(right - sum(best)) < 3 * math.sqrt(sum(p * (1 - p) for p in best))
+    assert fmean(best) > 0.65
+
+
+def test_the_longer_or_the_first_text_is_not_preferred_for_that() -> None:
+    assert 0.35 < fmean(one.chosen for one in PAIRS) < 0.65
+
+
+def test_one_change_gives_texts_with_one_other_word() -> None:
+    for index in range(20):
+        one = pair(62, index, changes=1)
+        start = next(n for n in range(len(one.first)) if one.first[n] != one.second[n])
+        rest = 1
+        while one.first[-rest] == one.second[-rest]:
+            rest += 1
+        assert start + rest <= min(len(one.first), len(one.second)) + 1
+        assert len(one.first[start : len(one.first) - rest + 1]) < 40
+
+
+def test_more_changes_make_the_odds_less_even() -> None:
+    few, many = ([abs(pair(63, i, changes=n).log_odds) for i in range(60)] for n in (1, 20))
+    assert fmean(many) > 3 * fmean(few)
+
+
+def test_the_free_words_stand_where_they_are_said_to() -> None:
+    kinds: dict[int, int] = defaultdict(int)
+    for index in range(20):
+        text, places = free_words(64, index, village())
+        assert text == sample(64, index)
+        for position, table, choice in places:
+            assert text.startswith(table.pieces[choice], position)
+            kinds[id(table)] += 1
+    assert len(kinds) > 20
+
+
+def test_even_odds_are_a_chance_of_a_half() -> None:
+    even = Pair("", "a", "b", 0.0, 0)
+    assert (even.chance, even.best_accuracy) == (0.5, 0.5)
+    assert even._replace(log_odds=-2.0).chance == pytest.approx(0.2)
+    assert even._replace(log_odds=-2.0).best_accuracy == pytest.approx(0.8)
