@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -189,7 +188,6 @@ def test_a_recipe_that_fails_leaves_an_earlier_run_as_it_was(
 def test_runs_that_cannot_be_written_are_refused_before_any_work(
     verb: str, bad_files: Path, groundup: Call
 ) -> None:
-    began = time.monotonic()
     code, out, err = groundup(*verb.format(dir=bad_files).split(), "--runs", "/proc/nowhere")
     assert code == 2, out + err
     assert err.count("\n") == 1
