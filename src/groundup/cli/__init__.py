@@ -56,9 +56,9 @@ def build() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. What the user can mend is one line on stderr and exit code 2."""
-    # Threads that wait for each other by spinning lose most of their speed as soon as another program wants a
-    # core; sleeping costs nothing measurable. It must be set before torch is imported, and changes no result.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Threads that wait for each other by spinning long lose much of their speed as soon as another program wants
+    # a core. A short spin and then sleep costs nothing. It is read when torch is imported, and changes no result.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         command = typer.main.get_command(build())
         code = command.main(args=arguments, prog_name="groundup", standalone_mode=False)
