@@ -56,8 +56,8 @@ def build() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. What the user can mend is one line on stderr and exit code 2."""
-    # Threads that wait for each other by spinning long lose much of their speed as soon as another program wants
-    # a core. A short spin and then sleep costs nothing. It is read when torch is imported, and changes no result.
+    # Threads that spin long while they wait for each other lose much of their speed as soon as another
+    # program wants a core; a short spin and then sleep costs nothing. torch reads it when it is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         command = typer.main.get_command(build())
