@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,7 +45,7 @@ def generate(
     # A terminal is shown no control characters; a file or a pipe gets the text as it is.
     shown = visible if sys.stdout.isatty() else str
     loaded = load(model, device=pick_device(device))
-    how = {
+    how: dict[str, Any] = {
         "max_tokens": max_tokens,
         "temperature": temperature,
         "top_k": top_k,
@@ -53,7 +53,7 @@ def generate(
         "stop": stop or (),
     }
     for number in range(samples):
-        pieces = run(loaded, prompt, seed=seed + number, **how)  # type: ignore[arg-type]
+        pieces = run(loaded, prompt, seed=seed + number, **how)
         typer.echo(shown(prompt), nl=False)
         for piece in pieces:
             typer.echo(shown(piece.text), nl=False)

@@ -1,6 +1,4 @@
-"""A recipe for a text of one's own: vocabulary, size and steps from the bytes there are, the minutes and the
-machine.
-"""
+"""A recipe for a text of one's own, from the bytes there are, the minutes and the machine's speed."""
 
 import math
 import time
@@ -125,9 +123,7 @@ def run_name(source: str) -> str:
 
 
 def vocabulary_for(n_bytes: int | None) -> int:
-    """About the root of the bytes, as a power of two from 512 to 4,096: each token must occur often to be
-    learned.
-    """
+    """About the root of the bytes, a power of two from 512 to 4,096: each token must occur often enough."""
     if n_bytes is None:
         return 2048
     return 2 ** min(12, max(9, round(math.log2(max(1, n_bytes)) / 2)))
@@ -230,9 +226,8 @@ def measured_speed(table: Table, device: torch.device, *, seconds: float = 2.0) 
 
     train(NextToken(model), _Same(batch), recipe.train, observers=[watch])
     times = sorted(end - start for start, end in zip(ends[1:], ends[2:], strict=False))
-    return (
-        recipe.train.tokens_per_step / times[len(times) // 4]
-    )  # of a short trial: the slower ones met another program
+    # The faster quarter: in a trial as short as this, the slower steps met another program.
+    return recipe.train.tokens_per_step / times[len(times) // 4]
 
 
 class _Same:

@@ -119,9 +119,9 @@ class Samples:
         if not (early or is_due(state.step, settings.every, steps)):
             return
         for prompt in settings.prompts:
-            how = {"temperature": settings.temperature, "top_k": settings.top_k, "top_p": settings.top_p}
+            seed = self.recipe.seed
             pieces = list(
-                generate(self.loaded, prompt, max_tokens=settings.max_tokens, seed=self.recipe.seed, **how)  # type: ignore[arg-type]
+                generate(self.loaded, prompt, max_tokens=settings.max_tokens, seed=seed, **settings.how)
             )
             text = "".join(piece.text for piece in pieces)
             mistake = self.check(prompt + text, pieces[-1].finished == "border") if self.check else None
@@ -132,8 +132,8 @@ class Samples:
                     "share": state.step / steps,
                     "prompt": prompt,
                     "text": text,
-                    **how,
-                    "seed": self.recipe.seed,
+                    **settings.how,
+                    "seed": seed,
                     "mistake": mistake,
                     "checked": self.check is not None,
                 },
@@ -159,15 +159,7 @@ class LiveSample:
         if not settings.prompts or self.clock() - self._last < LIVE_SECONDS:
             return
         prompt = settings.prompts[0]
-        pieces = generate(
-            self.loaded,
-            prompt,
-            max_tokens=80,
-            temperature=settings.temperature,
-            top_k=settings.top_k,
-            top_p=settings.top_p,
-            seed=state.step,
-        )
+        pieces = generate(self.loaded, prompt, max_tokens=80, seed=state.step, **settings.how)
         self.view.sample(state.step, prompt, "".join(piece.text for piece in pieces))
         self._last = self.clock()
 

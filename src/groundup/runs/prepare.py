@@ -27,7 +27,6 @@ TOKENIZER_BYTES, ENDLESS_TOKENIZER_BYTES = 30_000_000, 3_000_000
 DATASET_TOKENS, DATASET_VALIDATION_TOKENS = 5_000_000, 100_000
 """What is taken of an endless dataset when a recipe does not say."""
 
-
 LONGEST_SOURCE = 1000
 """Characters of a path; the system refuses even to look at a longer one."""
 
@@ -39,9 +38,7 @@ class Source:
     name: str
     train: Callable[[], Iterator[str]]
     validation: Callable[[], Iterator[str]]
-    whole: Callable[
-        [], Iterator[str]
-    ]  # all documents, uncut; of an endless source, the validation part alone
+    whole: Callable[[], Iterator[str]]  # all, uncut; of an endless source, the validation part alone
     fingerprint: str
     endless: bool = False
     floor: Callable[[str], float] | None = None
@@ -166,11 +163,17 @@ def _tokenizer(
     kept = folder / "tokenizer"
     if (kept / "tokenizer.json").is_file():
         return Tokenizer.from_folder(kept)
-    with view.phase(f"Learning a vocabulary of {settings.vocab_size:,} tokens") as progress:
-        texts = first_bytes(source.train(), ENDLESS_TOKENIZER_BYTES if source.endless else TOKENIZER_BYTES)
-        tokenizer = train_bpe(texts, settings.vocab_size, progress=progress)
+    tokenizer = learn_tokenizer(source.train(), settings.vocab_size, view, endless=source.endless)
     tokenizer.save(kept)
-    if tokenizer.vocab_size < settings.vocab_size:
+    return tokenizer
+
+
+def learn_tokenizer(documents: Iterable[str], vocab_size: int, view: View, *, endless: bool) -> Tokenizer:
+    """A vocabulary from as much of the documents as it takes; fewer tokens than asked for are told."""
+    texts = first_bytes(documents, ENDLESS_TOKENIZER_BYTES if endless else TOKENIZER_BYTES)
+    with view.phase(f"Learning a vocabulary of {vocab_size:,} tokens") as progress:
+        tokenizer = train_bpe(texts, vocab_size, progress=progress)
+    if tokenizer.vocab_size < vocab_size:
         view.say(f"The text yields {tokenizer.vocab_size:,} tokens: each of its words has become one.")
     return tokenizer
 

@@ -88,7 +88,12 @@ class SampleSettings:
         check_not_negative("sample", self, "every")
         if self.max_tokens < 1:
             raise UserError(f"sample.max_tokens = {self.max_tokens} is too small. Ask for at least 1.")
-        Sampling(temperature=self.temperature, top_k=self.top_k, top_p=self.top_p)  # checks these itself
+        Sampling(**self.how)  # checks these itself
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """How tokens are drawn, as `generate` takes it."""
+        return {"temperature": self.temperature, "top_k": self.top_k, "top_p": self.top_p}
 
 
 @dataclass(frozen=True, kw_only=True)

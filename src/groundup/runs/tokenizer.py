@@ -5,11 +5,10 @@ from pathlib import Path
 from rich.text import Text
 
 from groundup.errors import UserError
-from groundup.runs.prepare import TOKENIZER_BYTES, first_bytes, open_source, open_tokenizer, tell_unreadable
+from groundup.runs.prepare import learn_tokenizer, open_source, open_tokenizer, tell_unreadable
 from groundup.runs.recipe import DataSettings
 from groundup.system.files import check_writable, whole_folder
 from groundup.system.progress import View
-from groundup.text.bpe import train_bpe
 from groundup.text.tokenizer import Tokenizer
 
 COLOURS = (
@@ -25,10 +24,9 @@ def train_tokenizer(source: str, folder: Path, vocab_size: int, view: View) -> T
     check_writable(folder)
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         raise UserError(f"{folder} is there already. Choose another folder, or delete it first.")
-    documents = open_source(DataSettings(source=source), seed=1).whole()
+    opened = open_source(DataSettings(source=source), seed=1)
     tell_unreadable(source, view)
-    with view.phase(f"Learning a vocabulary of {vocab_size:,} tokens") as progress:
-        tokenizer = train_bpe(first_bytes(documents, TOKENIZER_BYTES), vocab_size, progress=progress)
+    tokenizer = learn_tokenizer(opened.whole(), vocab_size, view, endless=opened.endless)
     with whole_folder(folder) as part:
         tokenizer.save(part)
     view.say(f"{tokenizer.vocab_size:,} tokens, saved in {folder}.")

@@ -1,11 +1,9 @@
 """A model's folder in the Hugging Face form: load it, save it. What is written here opens in transformers."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -16,6 +14,7 @@ from groundup.errors import UserError, did_you_mean
 from groundup.model.config import ModelConfig
 from groundup.model.decoder import Decoder
 from groundup.system.files import whole_folder, write_json, write_text
+from groundup.text.library import read_json
 from groundup.text.tokenizer import Tokenizer
 from groundup.zoo import family_for, family_of
 
@@ -62,7 +61,7 @@ def load(
 
 
 def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.dtype | None) -> Loaded:
-    config_json = _read_json(folder / "config.json")
+    config_json = read_json(folder / "config.json")
     family = family_of(config_json)
     config = family.read(config_json)
     # Read before what must be there: a folder that is deleted meanwhile cannot pass for one without a card.
@@ -155,7 +154,7 @@ def read_tensors(folder: Path) -> Mapping[str, Tensor]:
     if (folder / SINGLE).is_file():
         return _read_safetensors(folder / SINGLE)
     if (folder / INDEX).is_file():
-        shards = sorted(set(_read_json(folder / INDEX).get("weight_map", {}).values()))
+        shards = sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))
         return {
             name: tensor for shard in shards for name, tensor in _read_safetensors(folder / shard).items()
         }
@@ -171,13 +170,3 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         raise UserError(
             f"{path} is damaged ({error}). Get the file again, or use another checkpoint."
         ) from None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no valid JSON ({error}). Get the file again.") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{path} holds no JSON object. Get the model's own file.")
-    return value
