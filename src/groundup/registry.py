@@ -25,8 +25,8 @@ class Folder(Generic[T]):
         return sorted(m.name for m in pkgutil.iter_modules(where) if not m.name.startswith("_"))
 
     def get(self, name: str) -> T:
-        """The part with that name. UserError with the nearest known name if there is none."""
-        known = self.names()
+        """The part with that name ("a-b" is "a_b"). UserError with the nearest known name if there is none."""
+        name, known = name.replace("-", "_"), self.names()
         if name not in known:
             hint = did_you_mean(name, known)
             raise UserError(f"There is no {self.kind} {name!r}.{hint} Known: {', '.join(known)}.")

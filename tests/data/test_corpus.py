@@ -7,13 +7,12 @@ import pyarrow.parquet as parquet
 import pytest
 
 from groundup.data.corpus import (
-    Report,
-    corpus_bytes,
     corpus_files,
     corpus_fingerprint,
     examine,
     read_documents,
 )
+from groundup.data.piece import Report
 from groundup.errors import UserError
 
 
@@ -46,7 +45,7 @@ def zstd(data: bytes) -> bytes:
 def test_every_accepted_form_of_a_file_gives_the_same_document(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     assert list(read_documents(tmp_path / name)) == ["One.\nTwo.\n"]
-    assert corpus_bytes(tmp_path / name) == 10
+    assert examine(tmp_path / name).bytes == 10
 
 
 def test_a_parquet_file_gives_a_document_for_each_row(tmp_path):

@@ -4,8 +4,9 @@ import shutil
 import numpy as np
 import pytest
 
-from groundup.data import shards
-from groundup.data.shards import open_shards, write_shards
+from groundup.data import writing
+from groundup.data.shards import open_shards
+from groundup.data.writing import write_shards
 from groundup.errors import UserError
 from groundup.text.bpe import train_bpe
 from groundup.text.tokenizer import Tokenizer
@@ -50,7 +51,7 @@ def test_opening_again_gives_the_same_and_nothing_can_be_written(shard):
 
 
 def test_encoding_in_small_groups_changes_nothing(shard, tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "CHARACTERS_AT_ONCE", 10)
+    monkeypatch.setattr(writing, "CHARACTERS_AT_ONCE", 10)
     again = write_shards(tmp_path / "again", iter(DOCUMENTS), TOKENIZER, floor=lambda text: len(text) / 4)
     assert again.fingerprint == shard.fingerprint
 
@@ -58,8 +59,8 @@ def test_encoding_in_small_groups_changes_nothing(shard, tmp_path, monkeypatch):
 @pytest.mark.parametrize("vocab_size, name", [(2**16, "uint16"), (2**16 + 1, "uint32")])
 def test_tokens_take_two_bytes_up_to_65536_ids_and_four_above(tmp_path, vocab_size, name):
     class Wide(Tokenizer):
-        def encode_batch(self, texts):
-            return [[vocab_size - 1] for _ in texts]
+        def encode(self, text, *, allowed_special=frozenset()):
+            return [vocab_size - 1]
 
     wide = Wide(TOKENIZER.library)
     wide.vocab_size = vocab_size

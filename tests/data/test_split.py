@@ -5,14 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundup.data.split import cut_near, in_validation, split_corpus, split_documents
+from groundup.data.piece import Piece, Record
+from groundup.data.split import cut_near, in_validation, split_corpus, split_pieces
 from groundup.errors import UserError
 
 MANY = [f"Document number {i}." for i in range(3000)]
 
 
+def piece_of(documents):
+    return Piece("given", lambda start: map(Record, documents[start:]))
+
+
 def parts_of(documents, **how):
-    parts = split_documents(lambda: iter(documents), **how)
+    parts = split_pieces([piece_of(documents)], **how)
     return parts.by, list(parts.train()), list(parts.validation())
 
 
@@ -97,7 +102,7 @@ def test_a_text_without_any_border_is_one_line():
     with pytest.raises(
         UserError, match="too short to be split: it is one word of 3 characters. Give more text"
     ):
-        split_documents(lambda: iter(["abc"]))
+        parts_of(["abc"])
 
 
 @pytest.mark.parametrize("stop", ["。", "！", "？」", "।", ". ", '." ', ".”"])
@@ -152,7 +157,8 @@ def test_a_hash_that_leaves_a_part_empty_says_so():
 
 def test_whether_both_parts_have_a_document_is_known_after_the_first_of_each():
     read = []
-    split_documents(lambda: (read.append(text) or text for text in MANY), by="hash", validation=0.1)
+    watched = Piece("given", lambda start: (read.append(text) or Record(text) for text in MANY[start:]))
+    split_pieces([watched], by="hash", validation=0.1)
     last = next(i for i, text in enumerate(MANY) if in_validation(text, 0.1) != in_validation(MANY[0], 0.1))
     assert read == MANY[: last + 1]
 

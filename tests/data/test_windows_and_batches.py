@@ -5,8 +5,10 @@ from torch.utils.data import DataLoader
 
 from groundup.data.batches import Batches
 from groundup.data.order import Order
-from groundup.data.windows import TokenWindows
+from groundup.data.windows import DocumentWindows, TokenWindows, pad
+from groundup.data.writing import write_shards
 from groundup.errors import UserError
+from groundup.text.tokenizer import Tokenizer
 
 TOKENS = np.arange(1000, 1047, dtype=np.uint16)  # 47 tokens: 11 windows of 4 and two tokens that are left
 
@@ -94,3 +96,41 @@ def test_a_plain_data_loader_gives_exactly_the_same_samples():
 def test_an_order_of_other_windows_is_our_own_mistake():
     with pytest.raises(AssertionError):
         Batches(TokenWindows(TOKENS, 4), Order(12, 1), samples_per_step=1, micro_batch=1)
+
+
+@pytest.fixture
+def shard(tmp_path):
+    return write_shards(tmp_path / "s", ["abcdefg", "h", "ijkl", "mnopqrst"], Tokenizer.from_bytes())
+
+
+def test_windows_of_documents_read_each_token_once_and_never_over_a_border(shard):
+    windows = DocumentWindows(shard, 4)
+    text = Tokenizer.from_bytes().decode
+    read = [(text(inputs.tolist()), text(targets.tolist())) for inputs, targets in windows]
+    border = "<|endoftext|>"
+    assert read == [
+        (border + "abc", "abcd"),
+        ("defg", "efg" + border),
+        (border + "h", "h" + border),
+        (border + "ijk", "ijkl"),
+        ("l", border),
+        (border + "mno", "mnop"),
+        ("pqrs", "qrst"),
+        ("t", border),
+    ]
+    with pytest.raises(IndexError):
+        windows[8]
+
+
+def test_batches_of_documents_are_filled_up_and_the_filling_is_no_target(shard):
+    windows = DocumentWindows(shard, 4)
+    order = Order(len(windows), seed=3)
+    batches = Batches(windows, order, samples_per_step=4, micro_batch=2)
+    loader = DataLoader(windows, sampler=order, batch_size=2, collate_fn=pad)
+    steps = [part for step in (0, 1) for part in batches.at(step)]
+    for part, (ids, targets) in zip(steps, loader, strict=True):
+        assert torch.equal(part["ids"], ids)
+        assert torch.equal(part["targets"], targets)
+    counted = sum(int((part["targets"] != -100).sum()) for part in steps)
+    assert counted == len(shard.tokens)  # every token but the first border, and the last border once more
+    assert any((part["targets"] == -100).any() for part in steps)

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import subprocess
+import sys
 
 import pytest
 
@@ -71,3 +73,57 @@ def test_an_endless_dataset_gives_other_documents_in_each_split_and_for_each_see
 def test_an_unknown_split_is_one_line(dataset):
     with pytest.raises(UserError, match="Known: .*train"):
         dataset.documents("nonsense", 0)
+
+
+def test_importing_and_sampling_need_no_network():
+    program = """if True:
+        import socket
+        def connect(*ignored):
+            raise SystemExit("it used the network")
+        socket.socket.connect = socket.getaddrinfo = connect
+        from groundup.datasets import DATASETS
+        for dataset in DATASETS.all():
+            assert dataset.sample()
+    """
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+
+@pytest.mark.parametrize("name", DATASETS.names())
+def test_the_pieces_have_names_at_once_and_an_identity_that_stays(name, hub, source_of):
+    source_of(name)
+    dataset = DATASETS.get(name)
+    for split in dataset.splits:
+        pieces = dataset.pieces(split, 0)
+        assert all("/tree/" in path for path in hub.asked()), "more than a list was fetched"
+        assert pieces and all(piece.name for piece in pieces)
+        assert len({piece.name for piece in pieces}) == len(pieces)
+        assert [piece.name for piece in dataset.pieces(split, 0)] == [piece.name for piece in pieces]
+    for split in dataset.splits:
+        identities = [piece.identity() for piece in dataset.pieces(split, 0)]
+        assert all(identities)
+        assert [piece.identity() for piece in dataset.pieces(split, 0)] == identities
+
+
+@pytest.mark.parametrize("name", DATASETS.names())
+def test_what_comes_from_the_source_is_read_as_the_sample_is(name, source_of):
+    source_of(name)
+    dataset = DATASETS.get(name)
+    if dataset.endless:
+        return
+    for split in dataset.splits:
+        documents = [text.strip() for text in dataset.documents(split)]
+        assert set(documents) == {text.strip() for text in dataset.sample()}
+
+
+@pytest.mark.parametrize("name", DATASETS.names())
+def test_records_from_any_number_on_are_the_rest_of_all_records(name, source_of):
+    source_of(name)
+    dataset = DATASETS.get(name)
+    piece = dataset.pieces(dataset.splits[-1], 0)[0]
+    records = list(itertools.islice(piece.records(0), 12))
+    assert all(0 <= record.share <= 1 for record in records)
+    for start in range(len(records) + 1):
+        rest = list(itertools.islice(piece.records(start), len(records) - start))
+        assert rest == records[start:]
+    if not dataset.endless:
+        assert records[-1].share == 1.0, "the time left is foretold from the share that was read"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from groundup.data.shards import write_shards
+from groundup.data.writing import write_shards
 from groundup.errors import UserError
 from groundup.evaluation.texts import Texts
 from groundup.text.tokenizer import Tokenizer

@@ -63,10 +63,10 @@ def test_a_tokenizer_is_found_in_its_folder_in_a_model_and_in_a_run(finished_run
 
 def test_a_text_too_short_to_be_split_can_still_be_read_as_a_whole(tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("Lamp!", encoding="utf-8")
-    source = open_source(DataSettings(source=str(tmp_path / "short.txt")), seed=1)
-    assert list(source.whole()) == ["Lamp!"]
+    source = open_source(DataSettings(source=str(tmp_path / "short.txt")), 1, quiet_view())
+    assert list(source.to_learn()) == ["Lamp!"]
     with pytest.raises(UserError, match="too short to be split"):
-        next(source.train())
+        source.parts()
 
 
 def test_a_book_is_evaluated_as_one_document_and_not_as_its_two_parts(
@@ -74,7 +74,7 @@ def test_a_book_is_evaluated_as_one_document_and_not_as_its_two_parts(
 ) -> None:
     book = tmp_path / "book.txt"
     book.write_text("A lamp and a well.\n" * 100, encoding="utf-8")
-    texts = texts_of_source(load(finished_run.model), str(book), max_tokens=0)
+    texts = texts_of_source(load(finished_run.model), str(book), 0, quiet_view())
     assert len(texts.ids) == 1
     assert texts.n_bytes.tolist() == [book.stat().st_size]
 

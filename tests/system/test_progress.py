@@ -57,9 +57,9 @@ def test_elsewhere_a_phase_is_a_plain_line_now_and_then(clock):
         progress(1234, 0)
     assert shown(view).splitlines() == [
         "Counting …",
-        "  10 of 30 (33 %)",
-        "  20 of 30 (67 %)",
-        "  30 of 30 (100 %)",
+        "  10 of 30 (33 %), 20 s left",
+        "  20 of 30 (67 %), 10 s left",
+        "  30 of 30 (100 %), 0 s left",
         "  1,234",
         "  done in 40 s",
     ]

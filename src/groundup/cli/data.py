@@ -17,22 +17,30 @@ VERB = typer.Typer(
 
 @VERB.command()
 def prepare(
-    recipe: Annotated[Path, typer.Argument(help="A recipe (.toml).")],
+    source: Annotated[
+        str, typer.Argument(help="A recipe (.toml); or a dataset's name, a file or a folder of texts.")
+    ],
     changes: Annotated[
         list[str] | None, typer.Argument(help="Changes, such as tokenizer.vocab_size=2048")
     ] = None,
 ) -> None:
     """Do what training does before its first step: learn the vocabulary, and write the tokens of both parts.
 
+    Large data take a while: several processes share the work, and after an interruption the same command goes
+    on where it was. A run on the same data with the same settings finds the tokens ready.
+
     Examples:
 
       groundup data prepare recipes/village.toml
+
+      groundup data prepare my_texts/ tokenizer.vocab_size=8192
+
+      groundup data prepare fineweb-edu data.max_tokens=100_000_000 tokenizer.source=my_tokenizer
     """
-    from groundup.runs.data import prepare_and_tell
-    from groundup.runs.recipe import read_recipe
+    from groundup.runs.data import prepare_and_tell, recipe_of
     from groundup.system.progress import View
 
-    prepare_and_tell(read_recipe(recipe, changes or ()), View())
+    prepare_and_tell(recipe_of(source, changes or ()), View())
 
 
 @VERB.command()

@@ -6,7 +6,7 @@ Shapes: B = samples of a micro-batch, T = tokens of a window.
 import torch
 
 from groundup.data.order import Order
-from groundup.data.windows import TokenWindows
+from groundup.data.windows import DocumentWindows, TokenWindows, pad
 
 
 class Batches:
@@ -15,7 +15,14 @@ class Batches:
     Which samples a step sees does not depend on `micro_batch`: it only says how many are computed at once.
     """
 
-    def __init__(self, windows: TokenWindows, order: Order, *, samples_per_step: int, micro_batch: int):
+    def __init__(
+        self,
+        windows: TokenWindows | DocumentWindows,
+        order: Order,
+        *,
+        samples_per_step: int,
+        micro_batch: int,
+    ):
         assert len(order) == len(windows), "the order belongs to other windows"
         assert samples_per_step > 0
         assert micro_batch > 0
@@ -28,11 +35,14 @@ class Batches:
         return [self.order.at(k) for k in range(first, first + self.samples_per_step)]
 
     def at(self, step: int) -> list[dict[str, torch.Tensor]]:
-        """The micro-batches of a step: {"ids": (B, T), "targets": (B, T)}, int64; the last may be smaller."""
+        """The micro-batches of a step: {"ids": (B, T), "targets": (B, T)}, int64; the last may be smaller.
+
+        Of documents, T is the length of the longest; what fills up the others is no target.
+        """
         indices = self.indices(step)
         starts = range(0, len(indices), self.micro_batch)
         return [self._stack(indices[start : start + self.micro_batch]) for start in starts]
 
     def _stack(self, indices: list[int]) -> dict[str, torch.Tensor]:
-        inputs, targets = zip(*(self.windows[index] for index in indices), strict=True)
-        return {"ids": torch.stack(inputs), "targets": torch.stack(targets)}
+        inputs, targets = pad([self.windows[index] for index in indices])
+        return {"ids": inputs, "targets": targets}

@@ -7,8 +7,6 @@ sha256.
 
 import hashlib
 import json
-from array import array
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,10 @@ from typing import Any
 import numpy as np
 
 from groundup.errors import UserError
-from groundup.system.files import sha256, whole_folder, write_json
-from groundup.text.tokenizer import Tokenizer
+from groundup.system.files import sha256
 
 FORMAT = "groundup tokens 1"
 AGAIN = "Delete the folder and prepare the data again."
-CHARACTERS_AT_ONCE = 4_000_000  # encoded together, so that memory stays small and the threads have work
 
 
 @dataclass(frozen=True)
@@ -45,57 +41,6 @@ class Shard:
         return hashlib.sha256(json.dumps(self.manifest, sort_keys=True).encode()).hexdigest()
 
 
-def write_shards(
-    folder: Path | str,
-    documents: Iterable[str],
-    tokenizer: Tokenizer,
-    *,
-    max_tokens: int = 0,
-    floor: Callable[[str], float] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Shard:
-    """Encode documents into a shard that appears whole or not at all. UserError if there is no document.
-
-    `max_tokens`: stop before the document that would exceed it, but not before the first (0: take all).
-    `floor(text)` gives the bits of a text under its true source. `progress(done, all)` counts tokens where
-    max_tokens is given, else documents; all is 0 where nobody knows it.
-    """
-    dtype = np.dtype("<u2" if tokenizer.vocab_size <= 2**16 else "<u4")
-    total = len(documents) if hasattr(documents, "__len__") else 0  # type: ignore[arg-type]
-    at_once = min(CHARACTERS_AT_ONCE, 2 * max_tokens) if max_tokens else CHARACTERS_AT_ONCE
-    starts, sizes, bits = array("q", [0]), array("q"), array("d")
-    with whole_folder(folder) as part:
-        with open(part / "tokens.bin", "wb") as file:
-            for text, ids in _encoded(documents, tokenizer, at_once):
-                if max_tokens and sizes and starts[-1] + 1 + len(ids) > max_tokens:
-                    break
-                file.write(np.array([tokenizer.border_id, *ids], dtype).tobytes())
-                starts.append(starts[-1] + 1 + len(ids))
-                sizes.append(len(text.encode("utf-8")))
-                if floor is not None:
-                    bits.append(floor(text))
-                if progress:
-                    progress(*((starts[-1], max_tokens) if max_tokens else (len(sizes), total)))
-        if not sizes:
-            raise UserError(f"There is no document to write to {folder}. Give a source with more text.")
-        np.asarray(starts, "<i8").tofile(part / "starts.bin")
-        np.asarray(sizes, "<i8").tofile(part / "document_bytes.bin")
-        if floor is not None:
-            np.asarray(bits, "<f8").tofile(part / "floor_bits.bin")
-        manifest = {
-            "format": FORMAT,
-            "n_tokens": starts[-1],
-            "n_documents": len(sizes),
-            "n_bytes": sum(sizes),
-            "dtype": dtype.name,
-            "vocab_size": tokenizer.vocab_size,
-            "tokenizer": tokenizer.fingerprint,
-            "files": {file.name: sha256(file) for file in sorted(part.glob("*.bin"))},
-        }
-        write_json(part / "manifest.json", manifest)
-    return open_shards(folder)
-
-
 def open_shards(folder: Path | str, *, check: bool = False) -> Shard:
     """Open a shard. UserError naming the file that is missing, foreign or cut off.
 
@@ -115,19 +60,6 @@ def open_shards(folder: Path | str, *, check: bool = False) -> Shard:
             if sha256(folder / name) != expected:
                 raise UserError(f"{folder / name} is corrupt: its sha256 is not {expected}. {AGAIN}")
     return Shard(folder, manifest, tokens, starts, sizes, bits)
-
-
-def _encoded(documents: Iterable[str], tokenizer: Tokenizer, at_once: int) -> Iterator[tuple[str, list[int]]]:
-    """Each document with its ids, encoded in groups of about `at_once` characters."""
-    group, size = [], 0
-    for text in documents:
-        group.append(text)
-        size += len(text)
-        if size >= at_once:
-            yield from zip(group, tokenizer.encode_batch(group), strict=True)
-            group, size = [], 0
-    if group:
-        yield from zip(group, tokenizer.encode_batch(group), strict=True)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

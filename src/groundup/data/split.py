@@ -4,19 +4,19 @@ import hashlib
 import itertools
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from groundup.data.corpus import corpus_files, read_documents, read_file
+from groundup.data.corpus import corpus_files, corpus_pieces
+from groundup.data.piece import Piece, Report, note, read_pieces, refuse_too_many
 from groundup.errors import UserError, did_you_mean
 
 WAYS = ("hash", "position", "files")
 FEW = 200  # documents; below this a hash would miss the wanted share by far, so the text itself is cut
 HELD_OUT = {"val", "valid", "validation", "dev"}  # a word of a file's name that says what it is for
 WORD = 100  # characters; a shorter text without white space is one word, a longer one is a script without it
-Documents = Callable[[], Iterator[str]]
 
 _CLOSING = "[\"'”’»)\\]」』）】》〕]*+"
 # Stops of scripts that need no space after them, and of the others where they cannot be a decimal point.
@@ -27,25 +27,90 @@ BORDERS = (("\n\\s*\n", 2000), ("\n", 1000), (_SENTENCE, 500), ("\\s", 1000))
 
 @dataclass(frozen=True)
 class Parts:
-    """The two parts of a corpus; each call reads its documents anew. `by` is the way that was chosen."""
+    """Which part ("train" or "validation") each document of a corpus belongs to: a rule, used while reading.
+
+    `rule(piece, number, text)` gives the parts of one document, mostly a single one: [(part, text)]; piece
+    and number count the pieces of the corpus and its documents. `known(piece)` is the part of a whole piece
+    where that is known without reading it, so that a piece nobody wants is not fetched.
+    """
 
     by: str
-    train: Documents
-    validation: Documents
+    pieces: list[Piece]
+    rule: Callable[[int, int, str], list[tuple[str, str]]]
+    known: Callable[[int], str | None] = lambda piece: None
+
+    def documents(self, part: str, report: Report | None = None) -> Iterator[str]:
+        """The documents of one part, from the beginning."""
+        for _, parts in read(self, Place(), {part}, Report() if report is None else report):
+            yield from (text for name, text in parts if name == part)
+
+    def train(self) -> Iterator[str]:
+        """The documents to learn from."""
+        return self.documents("train")
+
+    def validation(self) -> Iterator[str]:
+        """The documents that are held out."""
+        return self.documents("validation")
 
 
-def split_corpus(path: Path | str, *, by: str | None = None, validation: float = 0.1) -> Parts:
+@dataclass
+class Place:
+    """A place in a corpus from which reading can go on."""
+
+    piece: int = 0
+    record: int = 0  # of the piece: the next one to be read
+    document: int = 0  # of the corpus
+    unreadable: int = 0  # of the piece's records before this place
+    share: float = 0.0  # of the piece's bytes
+
+
+def read(
+    parts: Parts, place: Place, wanted: set[str], report: Report
+) -> Iterator[tuple[Place, list[tuple[str, str]]]]:
+    """The records from a place on, each as the place after it and what it gives: (part, text), perhaps none.
+
+    Pieces of which nothing is `wanted` are passed over, or left; the set may shrink while this runs.
+    """
+    for number in range(place.piece, len(parts.pieces)):
+        if number != place.piece:
+            place = Place(piece=number, document=place.document)
+        if parts.known(number) is not None and parts.known(number) not in wanted:
+            continue
+        piece = parts.pieces[number]
+        if piece.fetch:
+            piece.fetch(None)
+        for record in piece.records(place.record):
+            if parts.known(number) is not None and parts.known(number) not in wanted:
+                break
+            text = note(record, piece, report)
+            unreadable = place.unreadable + (record.text is None)
+            document = place.document + (text is not None)
+            found = [] if text is None else parts.rule(number, place.document, text)
+            place = Place(number, place.record + 1, document, unreadable, record.share)
+            yield place, found
+        else:
+            refuse_too_many(piece, place.record, place.unreadable, report)
+
+
+def split_corpus(
+    path: Path | str, *, by: str | None = None, validation: float = 0.1, field: str = "text"
+) -> Parts:
     """Split a file or folder of documents. "files" keeps files whole; the other ways see documents only."""
-    if by == "files":
-        _check_share(validation)
-        held_out = _validation_files(Path(path), validation)
-        kept = [file for file in corpus_files(path) if file not in held_out]
-        return Parts(by, partial(_read_files, kept), partial(_read_files, held_out))
-    return split_documents(lambda: read_documents(path), by=by, validation=validation)
+    pieces = corpus_pieces(path, field=field)
+    if by != "files":
+        return split_pieces(pieces, by=by, validation=validation)
+    _check_share(validation)
+    held_out = {str(file) for file in _validation_files(Path(path), validation)}
+    return by_piece(by, pieces, ["validation" if piece.name in held_out else "train" for piece in pieces])
 
 
-def split_documents(documents: Documents, *, by: str | None = None, validation: float = 0.1) -> Parts:
-    """Split any documents that can be read again and again; `validation` is the wanted share of it.
+def by_piece(by: str, pieces: list[Piece], part_of: Sequence[str]) -> Parts:
+    """Parts of which each piece as a whole belongs to one: by files, or as a dataset is split officially."""
+    return Parts(by, pieces, lambda piece, number, text: [(part_of[piece], text)], part_of.__getitem__)
+
+
+def split_pieces(pieces: list[Piece], *, by: str | None = None, validation: float = 0.1) -> Parts:
+    """Split a corpus document by document; `validation` is the wanted share of it.
 
     "hash" asks each document's own sha256, so equal documents are on the same side, and a document stays
     where it is when others are added. "position" takes the end of the text and cuts at a border of paragraphs
@@ -54,15 +119,13 @@ def split_documents(documents: Documents, *, by: str | None = None, validation: 
     """
     _check_share(validation)
     if by is None:
-        by = "position" if sum(1 for _ in itertools.islice(documents(), FEW)) < FEW else "hash"
+        by = "position" if sum(1 for _ in itertools.islice(read_pieces(pieces), FEW)) < FEW else "hash"
     if by == "hash":
-        _check_both_parts(documents, validation)
-        train = partial(_by_hash, documents, validation, False)
-        return Parts(by, train, partial(_by_hash, documents, validation, True))
+        _check_both_parts(pieces, validation)
+        sides = ("train", "validation")
+        return Parts(by, pieces, lambda _, number, text: [(sides[in_validation(text, validation)], text)])
     if by == "position":
-        which, where = _place(documents, 1 - validation)
-        train = partial(_before, documents, which, where)
-        return Parts(by, train, partial(_after, documents, which, where))
+        return Parts(by, pieces, _by_position(*_place(pieces, 1 - validation)))
     if by == "files":
         raise UserError('A split by "files" needs a folder of files. Choose "hash" or "position".')
     raise UserError(f"There is no split by {by!r}.{did_you_mean(by, WAYS)} Known: {', '.join(WAYS)}.")
@@ -104,14 +167,10 @@ def _is_inside_a_character(text: str, place: int) -> bool:
     return joined or coloured or flag or syllable
 
 
-def _by_hash(documents: Documents, share: float, wanted: bool) -> Iterator[str]:
-    return (text for text in documents() if in_validation(text, share) is wanted)
-
-
-def _check_both_parts(documents: Documents, share: float) -> None:
+def _check_both_parts(pieces: list[Piece], share: float) -> None:
     """UserError if one part got no document. It reads no further than to the first of each part."""
     found = set()
-    for text in documents():
+    for text in read_pieces(pieces):
         found.add(in_validation(text, share))
         if len(found) == 2:
             return
@@ -122,13 +181,13 @@ def _check_both_parts(documents: Documents, share: float) -> None:
     )
 
 
-def _place(documents: Documents, share: float) -> tuple[int, int]:
+def _place(pieces: list[Piece], share: float) -> tuple[int, int]:
     """Where `share` of the characters are read: the number of that document, and the place in it to cut."""
-    lengths = [len(text) for text in documents()]
+    lengths = array("q", (len(text) for text in read_pieces(pieces)))
     left = min(round(sum(lengths) * share), sum(lengths) - 1)
     for which, length in enumerate(lengths):
         if left < length:
-            text = next(itertools.islice(documents(), which, None))
+            text = next(itertools.islice(read_pieces(pieces), which, None))
             where = cut_near(text, left, first=which == 0, last=which == len(lengths) - 1)
             if where is not None:
                 return which, where
@@ -139,20 +198,16 @@ def _place(documents: Documents, share: float) -> tuple[int, int]:
     )
 
 
-def _before(documents: Documents, which: int, where: int) -> Iterator[str]:
-    for number, text in enumerate(documents()):
-        if number > which:
-            return
-        part = text if number < which else text[:where]
-        if part.strip():
-            yield part
+def _by_position(which: int, where: int) -> Callable[[int, int, str], list[tuple[str, str]]]:
+    """The rule that cuts document number `which` at `where`: what is before is for training."""
 
+    def rule(piece: int, number: int, text: str) -> list[tuple[str, str]]:
+        if number != which:
+            return [("train" if number < which else "validation", text)]
+        both = (("train", text[:where]), ("validation", text[where:]))
+        return [(part, half) for part, half in both if half.strip()]
 
-def _after(documents: Documents, which: int, where: int) -> Iterator[str]:
-    for number, text in enumerate(documents()):
-        part = "" if number < which else text[where:] if number == which else text
-        if part.strip():
-            yield part
+    return rule
 
 
 def _validation_files(path: Path, share: float) -> list[Path]:
@@ -167,10 +222,6 @@ def _validation_files(path: Path, share: float) -> list[Path]:
     by_hash = sorted(files, key=lambda file: hashlib.sha256(names[file].encode()).digest())
     chosen = by_hash[: min(len(files) - 1, max(1, round(share * len(files))))]
     return [file for file in files if file in chosen]
-
-
-def _read_files(files: list[Path]) -> Iterator[str]:
-    return itertools.chain.from_iterable(read_file(file) for file in files)
 
 
 def _check_share(share: float) -> None:

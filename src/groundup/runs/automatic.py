@@ -8,14 +8,15 @@ from typing import Any
 
 import torch
 
-from groundup.data.corpus import corpus_bytes
-from groundup.datasets import DATASETS
+from groundup.data.piece import read_pieces
+from groundup.datasets import find_dataset, is_dataset
 from groundup.errors import UserError
 from groundup.methods.next_token import NextToken
 from groundup.model.decoder import Decoder
+from groundup.runs.evaluate import tasks_for
 from groundup.runs.folder import RunFolder
-from groundup.runs.prepare import refuse_unknown_source
-from groundup.runs.recipe import Recipe, make_recipe, model_config
+from groundup.runs.prepare import Source, open_source, refuse_unknown_source
+from groundup.runs.recipe import DataSettings, Recipe, make_recipe, model_config
 from groundup.settings import Table, read_toml, with_changes
 from groundup.system.device import pick_device
 from groundup.system.files import check_writable
@@ -48,6 +49,15 @@ LADDER = (
 READINGS = 1.8
 """Tokens that a model should read for each parameter, before a larger one learns more in that time."""
 
+EXACT_BYTES, UNKNOWN_BYTES = 100_000_000, 10_000_000_000
+"""Of a larger source the bytes are only estimated; one that does not tell its size is taken for large."""
+
+GROWTH = {".gz": 3, ".zst": 3, ".parquet": 2}
+"""How many times a packed text grows when it is read, about."""
+
+LARGER = 10
+"""Of a source that has so many times more than is read in the time given, only that much is prepared."""
+
 LEAST_BYTES = 10_000
 """Below this, the validation part would not fill a window of tokens."""
 
@@ -73,33 +83,46 @@ def recipe_for(
     changes = list(changes)
     name = name or next((word[5:] for word in changes if word.startswith("name=")), run_name(source))
     started = RunFolder(runs / name)
-    endless = source in DATASETS.names()
-    whole_source = source if endless else str(Path(source).expanduser().resolve())
+    dataset = find_dataset(source) if is_dataset(source) else None
+    whole_source = source if dataset else str(Path(source).expanduser().resolve())
     if started.recipe.is_file() and not restart:
         return taken_up(started, whole_source, changes, view)
     check_writable(started.path)  # before the machine is measured
-    n_bytes = None if endless else corpus_bytes(source)
+    n_bytes = source_bytes(open_source(DataSettings(source=source), 1, view))
     if n_bytes is not None and n_bytes < LEAST_BYTES:
         raise UserError(
             f"{source} has {n_bytes:,} bytes of text, too few to learn from. "
             f"Give at least {LEAST_BYTES:,}; a book has about 500,000."
         )
     table = first_table(name, whole_source, n_bytes)
-    if endless:
-        table["sample"]["prompts"] = list(DATASETS.get(source).prompts)
+    if dataset:
+        table["sample"]["prompts"] = list(dataset.prompts)
+        table["evaluate"]["tasks"] = tasks_for(dataset.sample())
     where = pick_device(device)
     with view.phase("Measuring how fast this machine trains"):
         seconds = minutes * 60 * SHARE_FOR_TRAINING
         table = fit(table, n_bytes, seconds, lambda table: measured_speed(table, where))
     recipe = make_recipe(with_changes(table, changes))
     model, steps = recipe.model, recipe.train.steps
-    given = f"the {source}" if n_bytes is None else f"{n_bytes:,} bytes"
+    given = source if n_bytes is None or n_bytes > EXACT_BYTES else f"{n_bytes:,} bytes"
     view.say(
         f"Chosen for {given} and {duration(60 * minutes)}: {model['n_layers']} layers of width "
         f"{model['d_model']}, a vocabulary of {recipe.tokenizer.vocab_size:,} tokens, {steps:,} steps of "
         f"{recipe.train.tokens_per_step:,} tokens."
     )
     return recipe
+
+
+def source_bytes(source: Source) -> int | None:
+    """Bytes of text that a source has; of a large one about so many, and None of one that never ends."""
+    if source.endless:
+        return None
+    pieces = source.pieces()
+    if not all(piece.size for piece in pieces):
+        return UNKNOWN_BYTES
+    if sum(piece.size for piece in pieces) > EXACT_BYTES:
+        return sum(piece.size * GROWTH.get(Path(piece.name).suffix.lower(), 1) for piece in pieces)
+    return sum(len(text.encode()) for text in read_pieces(pieces))
 
 
 def taken_up(started: RunFolder, source: str, changes: list[str], view: View) -> Recipe:
@@ -176,13 +199,14 @@ def fit(table: Table, n_bytes: int | None, seconds: float, speed: Callable[[Tabl
         "checkpoint": {"every": max(50, tenth), "keep": 2},
     }
     dropout = DROPOUT if tokens > FRESH_EPOCHS * tokens_there else 0.0
+    enough = {"max_tokens": int(tokens * 1.02) + 10_000} if tokens * LARGER < tokens_there else {}
     return {
         **table,
         "model": {**table["model"], "dropout": dropout},
         "train": {**table["train"], **more},
         "validate": {**table["validate"], "every": tenth},
         "sample": {**table["sample"], "every": tenth},
-        "data": {**table["data"], **({"max_tokens": int(tokens * 1.02) + 10_000} if n_bytes is None else {})},
+        "data": {**table["data"], **enough},
     }
 
 

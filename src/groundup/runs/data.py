@@ -1,15 +1,29 @@
 """Jobs with data: prepare what a recipe needs, and show what a step of a run read."""
 
 import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
+from groundup.datasets import is_dataset
 from groundup.errors import UserError
+from groundup.runs.automatic import LADDER, first_table, run_name, with_size
 from groundup.runs.continuing import refuse_changed_data
 from groundup.runs.folder import RunFolder
-from groundup.runs.prepare import open_source, prepare
+from groundup.runs.prepare import open_source, prepare, refuse_unknown_source
 from groundup.runs.pretrain import make_batches
-from groundup.runs.recipe import DataSettings, Recipe, read_recipe
+from groundup.runs.recipe import DataSettings, Recipe, make_recipe, read_recipe
+from groundup.settings import with_changes
 from groundup.system.progress import View
+
+
+def recipe_of(source: str, changes: Iterable[str]) -> Recipe:
+    """The recipe of a .toml file, or for a dataset, a file or a folder one that says only what its data are."""
+    if source.endswith(".toml"):
+        return read_recipe(source, changes)
+    refuse_unknown_source(source)
+    where = source if is_dataset(source) else str(Path(source).expanduser().resolve())
+    table = with_size(first_table(run_name(source), where, None), LADDER[0])  # some model has to be named
+    return make_recipe(with_changes(table, changes))
 
 
 def prepare_and_tell(recipe: Recipe, view: View) -> None:
@@ -45,7 +59,7 @@ def show_step(run: Path, step: int, limit: int, view: View) -> None:
 
 def show_documents(source: str, limit: int, view: View) -> None:
     """Print the first documents of a source."""
-    documents = open_source(DataSettings(source=source), seed=1).whole()
+    documents = open_source(DataSettings(source=source), 1, view).to_learn()
     for number, text in enumerate(itertools.islice(documents, limit)):
         view.say(f"--- document {number}, {len(text.encode()):,} bytes")
         view.say(text)

@@ -5,27 +5,39 @@ from pathlib import Path
 
 from rich.table import Table
 
+from groundup.data.piece import Report
 from groundup.data.shards import open_shards
 from groundup.errors import UserError
 from groundup.evaluation.score import Score
 from groundup.evaluation.texts import Texts
+from groundup.report import tell
 from groundup.runs.folder import RunFolder
-from groundup.runs.prepare import open_source, tell_unreadable
+from groundup.runs.prepare import open_source, tell_left_out
 from groundup.runs.recipe import DataSettings
 from groundup.system.files import write_json
 from groundup.system.progress import View
 from groundup.tasks import TASKS
+from groundup.tasks._task import refuse_unfit
 from groundup.weights.folder import Loaded
 
 
 def run_tasks(loaded: Loaded, names: Sequence[str], texts: Texts, view: View) -> list[Score]:
-    """The scores of all tasks named, in order. UserError for an unknown one, before anything is computed."""
+    """The scores of all tasks named, in order.
+
+    UserError for an unknown one, or one that these texts are not for, before anything is computed.
+    """
     tasks = [TASKS.get(name) for name in names]
+    refuse_unfit(tasks, loaded.tokenizer, texts)
     scores: list[Score] = []
     for task in tasks:
         with view.phase(f"Evaluating {task.name}") as progress:
             scores += task.score(loaded, texts, progress)
     return scores
+
+
+def tasks_for(documents: Sequence[str]) -> list[str]:
+    """The names of all tasks that can be asked of documents like these."""
+    return [task.name for task in TASKS.all() if all(map(task.fits, documents))]
 
 
 def evaluate_run(
@@ -44,8 +56,7 @@ def texts_for(loaded: Loaded, model: Path, data: str | None, max_tokens: int, vi
     UserError if there is no such part, or the prepared validation part is gone.
     """
     if data is not None:
-        tell_unreadable(data, view)
-        return texts_of_source(loaded, data, max_tokens)
+        return texts_of_source(loaded, data, max_tokens, view)
     run = next((RunFolder(p) for p in (model, *model.parents) if (p / "run.json").is_file()), None)
     if run is None:
         raise UserError(
@@ -59,23 +70,30 @@ def texts_for(loaded: Loaded, model: Path, data: str | None, max_tokens: int, vi
     return Texts.from_shard(open_shards(kept), loaded.tokenizer, max_tokens, source=source)
 
 
-def texts_of_source(loaded: Loaded, data: str, max_tokens: int) -> Texts:
+def texts_of_source(loaded: Loaded, data: str, max_tokens: int, view: View) -> Texts:
     """The validation part of a dataset, or the whole of a file or folder."""
-    source = open_source(DataSettings(source=data), seed=1)
+    source, report = open_source(DataSettings(source=data), 1, view), Report()
     limit = max_tokens or (100_000 if source.endless else 0)
-    return Texts.from_strings(
-        loaded.tokenizer, source.whole(), source.floor, max_tokens=limit, source=source.name
+    documents = source.to_evaluate(report)
+    texts = Texts.from_strings(
+        loaded.tokenizer, documents, source.floor, max_tokens=limit, source=source.name
     )
+    tell_left_out(data, report, view)
+    return texts
 
 
 def show(scores: Sequence[Score], view: View) -> None:
-    """The scores as a table: value, interval, number of items."""
+    """The scores in plain sentences, and as a table: value, interval, number of items, chance."""
+    for says in tell([score.as_json() for score in scores]):
+        view.say(says)
+    view.say("")
     table = Table(box=None, header_style="bold")
-    for name in ("task", "metric", "value", "95 % interval", "n"):
+    for name in ("task", "metric", "value", "95 % interval", "n", "chance"):
         table.add_column(name, overflow="fold")  # a number is never shortened
     for score in scores:
         interval = "" if score.interval is None else f"{score.interval[0]:.4g} to {score.interval[1]:.4g}"
-        table.add_row(score.task, score.metric, f"{score.value:.4g}", interval, f"{score.n:,}")
+        chance = "" if score.chance is None else f"{score.chance:.4g}"
+        table.add_row(score.task, score.metric, f"{score.value:.4g}", interval, f"{score.n:,}", chance)
     view.console.print(table)
     for protocol in dict.fromkeys(score.protocol for score in scores):
         view.say(protocol)

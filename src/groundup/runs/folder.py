@@ -9,6 +9,7 @@ from typing import Any
 
 from groundup.errors import UserError, did_you_mean
 from groundup.system.files import storage_errors, write_json, write_text
+from groundup.system.lock import alone
 
 LOGS = ("metrics", "timing", "samples")
 
@@ -84,33 +85,6 @@ class RunFolder:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the folder while a run writes to it. UserError if another process does."""
-        with storage_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = open(self.path / ".lock", "a+", encoding="utf-8")
-        with lock:
-            if not _lock(lock.fileno()):
-                raise UserError(
-                    f"Another run is writing to {self.path}. Wait for it, stop it, or choose another name."
-                )
+        message = f"Another run is writing to {self.path}. Wait for it, stop it, or choose another name."
+        with alone(self.path, message):
             yield
-
-
-def _lock(handle: int) -> bool:
-    """Take the lock of an open file; the system gives it back when the process ends, however it ends.
-
-    False if another process has it. A file system without locks (some network drives) refuses nothing.
-    """
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:
-        return True
-    return True

@@ -1,18 +1,20 @@
 """From a source of texts to what training reads: a tokenizer, and the tokens of both parts."""
 
+import contextlib
 import functools
 import hashlib
-import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from groundup.data.corpus import corpus_fingerprint, examine, read_documents
-from groundup.data.shards import Shard, open_shards, write_shards
-from groundup.data.split import Parts, split_corpus
-from groundup.datasets import DATASETS
+from groundup.data.building import PARTS, build
+from groundup.data.corpus import corpus_fingerprint, corpus_pieces
+from groundup.data.piece import Piece, Progress, Report, read_pieces
+from groundup.data.shards import Shard, open_shards
+from groundup.data.split import Parts, by_piece, split_corpus, split_pieces
+from groundup.datasets import DATASETS, find_dataset, is_dataset
 from groundup.errors import UserError, did_you_mean
 from groundup.runs.recipe import DataSettings, Recipe, TokenizerSettings
 from groundup.system.files import cache_folder
@@ -33,16 +35,30 @@ LONGEST_SOURCE = 1000
 
 @dataclass(frozen=True)
 class Source:
-    """The documents of both parts, to be read as often as needed, and what identifies them."""
+    """The documents of a dataset, a file or a folder, to be read as often as needed; what identifies them."""
 
     name: str
-    train: Callable[[], Iterator[str]]
-    validation: Callable[[], Iterator[str]]
-    whole: Callable[[], Iterator[str]]  # all, uncut; of an endless source, the validation part alone
-    fingerprint: str
+    parts: Callable[
+        [], Parts
+    ]  # where the documents are and which part each belongs to, made when first asked
+    fingerprint: Callable[[], str]  # changes with the documents
+    whole: Callable[[], list[Piece]] | None = None  # of one's own file or folder: all of it, uncut
     endless: bool = False
     floor: Callable[[str], float] | None = None
     check: Callable[[str, bool], dict[str, object] | None] | None = None  # (text, complete) -> first mistake
+
+    def pieces(self) -> list[Piece]:
+        """All of it, in its order."""
+        return self.whole() if self.whole else self.parts().pieces
+
+    def to_learn(self, report: Report | None = None) -> Iterator[str]:
+        """What a vocabulary is learned from outside of a run: one's own text whole, of a dataset "train"."""
+        return read_pieces(self.pieces(), report) if self.whole else self.parts().documents("train", report)
+
+    def to_evaluate(self, report: Report | None = None) -> Iterator[str]:
+        """What a model is evaluated on outside of its run: one's own text whole, else the held-out part."""
+        whole = self.whole is not None
+        return read_pieces(self.pieces(), report) if whole else self.parts().documents("validation", report)
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,7 @@ class Prepared:
             "validation_documents": self.validation.manifest["n_documents"],
             "validation_bytes": self.validation.manifest["n_bytes"],
             "validation_tokens": self.validation.manifest["n_tokens"],
+            "validation_documents_also_in_training": self.validation.manifest["n_also_in_training"],
             "vocab_size": self.tokenizer.vocab_size,
             "fingerprint": _digest(self.train.fingerprint, self.validation.fingerprint),
             "folder": str(self.train.folder.parent),
@@ -72,59 +89,100 @@ class Prepared:
 
 def prepare(recipe: Recipe, view: View) -> Prepared:
     """Find or make the tokenizer and the tokens that a recipe asks for."""
-    source = open_source(recipe.data, recipe.seed)
+    source = open_source(recipe.data, recipe.seed, view)
     tokenizer_from = recipe.model.get("from", recipe.tokenizer.source)
-    key = _digest(source.fingerprint, repr(recipe.data), repr(recipe.tokenizer), str(tokenizer_from))
-    folder = cache_folder() / "prepared" / f"{Path(source.name).stem}-{key[:16]}"
+    key = _digest(source.fingerprint(), repr(recipe.data), repr(recipe.tokenizer), str(tokenizer_from))
+    folder = cache_folder() / "prepared" / f"{run_safe(source.name)}-{key[:16]}"
     tokenizer = _tokenizer(recipe.tokenizer, source, folder, view, recipe.model.get("from"))
-    if not (folder / "train" / "manifest.json").is_file():
-        tell_unreadable(recipe.data.source, view)
-    train_tokens = recipe.data.max_tokens or (DATASET_TOKENS if source.endless else 0)
-    validation_tokens = recipe.data.validation_tokens or (DATASET_VALIDATION_TOKENS if source.endless else 0)
-    train = _shard(folder / "train", source.train, tokenizer, train_tokens, None, view)
-    validation = _shard(
-        folder / "validation", source.validation, tokenizer, validation_tokens, source.floor, view
-    )
-    return Prepared(source, tokenizer, train, validation)
+    tokens = folder / "tokens"
+    if (tokens / "train" / "manifest.json").is_file():
+        train, validation = open_shards(tokens / "train"), open_shards(tokens / "validation")
+        if train.manifest["tokenizer"] == tokenizer.fingerprint:
+            return Prepared(source, tokenizer, train, validation)
+    limits = {
+        "train": recipe.data.max_tokens or (DATASET_TOKENS if source.endless else 0),
+        "validation": recipe.data.validation_tokens or (DATASET_VALIDATION_TOKENS if source.endless else 0),
+    }
+    report = Report()
+    with view.phase("Writing the tokens") as progress:
+        train, validation = build(
+            tokens,
+            source.parts(),
+            tokenizer,
+            limits=limits,
+            floor=source.floor,
+            progress=progress,
+            report=report,
+        )
+    tell_left_out(source.name, report, view)
+    prepared = Prepared(source, tokenizer, train, validation)
+    tell_duplicates(prepared, view)
+    return prepared
 
 
-def open_source(data: DataSettings, seed: int) -> Source:
-    """The documents of a dataset's name, or of a file or folder. UserError if it is neither."""
-    path = Path(data.source).expanduser()
-    if data.source in DATASETS.names():
-        dataset = DATASETS.get(data.source)
-        first = itertools.islice(dataset.documents("train", seed), 20)
-        whole = ("validation",) if dataset.endless else dataset.splits
+def open_source(data: DataSettings, seed: int, view: View) -> Source:
+    """The documents of a dataset's name, or of a file or folder. UserError if it is neither.
+
+    Nothing is read or downloaded yet; a download shows its progress on the view.
+    """
+    by = None if data.split.by == "auto" else data.split.by
+    share = data.split.validation
+    if is_dataset(data.source):
+        dataset = find_dataset(data.source)
+
+        @functools.cache
+        def official() -> Parts:
+            """The parts as the dataset has them; one without a validation part is cut by us."""
+            pieces = [(part, piece) for part in PARTS if part in dataset.splits
+                      for piece in dataset.pieces(part, seed)]  # fmt: skip
+            shown = [with_progress(piece, view) for _, piece in pieces]
+            if "validation" in dataset.splits:
+                return by_piece("source", shown, [part for part, _ in pieces])
+            return split_pieces(shown, by=by, validation=share)
+
         return Source(
-            name=dataset.name,
-            train=lambda: dataset.documents("train", seed),
-            validation=lambda: dataset.documents("validation", seed),
-            whole=lambda: itertools.chain.from_iterable(dataset.documents(split, seed) for split in whole),
-            fingerprint=_digest(dataset.name, str(seed), *first),
+            name=data.source,
+            parts=official,
+            fingerprint=lambda: _digest(
+                data.source, str(seed), *(piece.identity() for piece in official().pieces)
+            ),
             endless=dataset.endless,
             floor=dataset.floor,
             check=dataset.check,
         )
     refuse_unknown_source(data.source)
-
-    @functools.cache
-    def parts() -> Parts:
-        """The two parts, cut when first asked for: what reads the whole needs no cut."""
-        by = None if data.split.by == "auto" else data.split.by
-        return split_corpus(path, by=by, validation=data.split.validation)
-
+    path = Path(data.source).expanduser()
     return Source(
         name=str(path),
-        train=lambda: parts().train(),
-        validation=lambda: parts().validation(),
-        whole=lambda: read_documents(path),
-        fingerprint=corpus_fingerprint(path),
+        parts=functools.cache(lambda: split_corpus(path, by=by, validation=share, field=data.column)),
+        fingerprint=lambda: corpus_fingerprint(path),
+        whole=lambda: corpus_pieces(path, field=data.column),
     )
+
+
+def with_progress(piece: Piece, view: View) -> Piece:
+    """The piece, its download shown as a bar from the first bytes that really have to come."""
+    fetch = piece.fetch
+    if fetch is None:
+        return piece
+
+    def shown(_: Progress | None) -> Path:
+        with contextlib.ExitStack() as stack:
+            bar: list[Progress] = []
+
+            def progress(done: int, total: int) -> None:
+                if not bar:
+                    bar.append(stack.enter_context(view.phase(f"Downloading {piece.name}")))
+                bar[0](done, total)
+
+            return fetch(progress)
+
+    return replace(piece, fetch=shown)
 
 
 def refuse_unknown_source(source: str) -> None:
     """UserError if a source is neither the name of a dataset nor a file or folder of texts."""
-    if source in DATASETS.names():
+    if is_dataset(source):
         return
     path, known = Path(source).expanduser(), ", ".join(DATASETS.names())
     if not source.strip():
@@ -141,13 +199,30 @@ def refuse_unknown_source(source: str) -> None:
         )
 
 
-def tell_unreadable(source: str, view: View) -> None:
-    """Say how many records of a file or folder are left out because they are no text, with an example."""
-    if source in DATASETS.names():
-        return
-    report = examine(Path(source).expanduser())
+def tell_left_out(source: str, report: Report, view: View) -> None:
+    """Say how many records are left out because they are no text, and what share that is, with an example."""
     if report.unreadable:
-        view.say(f"{report.unreadable:,} records of {source} are left out. {report.first_problem}")
+        share = report.unreadable / (report.unreadable + report.documents + report.empty)
+        view.say(
+            f"{report.unreadable:,} records of {source} are left out ({100 * share:.2g} %). "
+            f"{report.first_problem}"
+        )
+
+
+def tell_duplicates(prepared: Prepared, view: View) -> None:
+    """Say how many validation documents are in the training part, too: they make the loss look too good."""
+    manifest = prepared.validation.manifest
+    again = manifest.get("n_also_in_training", 0)
+    if again:
+        view.say(
+            f"{again:,} of {manifest['n_documents']:,} validation documents are in the training part, too, "
+            f'word for word: the loss on them says nothing. A split by "hash" keeps equal texts together.'
+        )
+
+
+def run_safe(name: str) -> str:
+    """The name of a source as the name of a folder."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(name).stem)[:60]
 
 
 def _tokenizer(
@@ -163,7 +238,7 @@ def _tokenizer(
     kept = folder / "tokenizer"
     if (kept / "tokenizer.json").is_file():
         return Tokenizer.from_folder(kept)
-    tokenizer = learn_tokenizer(source.train(), settings.vocab_size, view, endless=source.endless)
+    tokenizer = learn_tokenizer(source.parts().train(), settings.vocab_size, view, endless=source.endless)
     tokenizer.save(kept)
     return tokenizer
 
@@ -183,25 +258,6 @@ def open_tokenizer(where: Path) -> Tokenizer:
     if (where / "tokenizer.json").is_file() or (where / "vocab.json").is_file():
         return Tokenizer.from_folder(where)
     return Tokenizer.from_folder(model_folder(where))
-
-
-def _shard(
-    folder: Path,
-    documents: Callable[[], Iterator[str]],
-    tokenizer: Tokenizer,
-    max_tokens: int,
-    floor: Callable[[str], float] | None,
-    view: View,
-) -> Shard:
-    """The tokens of one part, from the cache if they are there and of this tokenizer."""
-    if (folder / "manifest.json").is_file():
-        shard = open_shards(folder)
-        if shard.manifest["tokenizer"] == tokenizer.fingerprint:
-            return shard
-    with view.phase(f"Writing the {folder.name} tokens") as progress:
-        return write_shards(
-            folder, documents(), tokenizer, max_tokens=max_tokens, floor=floor, progress=progress
-        )
 
 
 def first_bytes(texts: Iterable[str], limit: int) -> Iterator[str]:

@@ -46,6 +46,7 @@ class DataSettings:
     """What to learn from: a name in datasets/, a file or a folder. Numbers are tokens; 0 means all."""
 
     source: str
+    column: str = "text"  # of a Parquet file, or the field of JSON lines, that holds the texts
     split: SplitSettings = field(default_factory=SplitSettings)
     max_tokens: int = 0
     validation_tokens: int = 0

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -36,6 +36,7 @@ class View:
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic):
         self.console = Console() if console is None else console
         self.clock = clock
+        self._bars: Progress | None = None  # of the outermost phase that is going on
 
     def say(self, text: str) -> None:
         """One line of plain words."""
@@ -43,25 +44,57 @@ class View:
 
     @contextmanager
     def phase(self, title: str) -> Iterator[Callable[[int, int], None]]:
-        """A piece of work with a bar: calls (done, total); a total of 0 is one that nobody knows."""
-        start, last = self.clock(), self.clock()
+        """A piece of work with a bar: calls (done, total); a total of 0 is one that nobody knows.
+
+        A phase within another one (a download while tokens are written) gets its line below the other's.
+        What was done before the first call, by a run that is continued, does not count for the time left.
+        """
         if not self.console.is_terminal:
-            self.say(f"{title} …")
-
-            def plain(done: int, total: int) -> None:
-                nonlocal last
-                if self.clock() - last >= PLAIN_SECONDS:
-                    last = self.clock()
-                    self.say(f"  {done:,}" + (f" of {total:,} ({100 * done / total:.0f} %)" if total else ""))
-
-            yield plain
-            self.say(f"  done in {duration(self.clock() - start)}")
+            with self._plain_phase(title) as plain:
+                yield plain
             return
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-        with Progress(*columns, TimeRemainingColumn(), console=self.console) as progress:
-            bar = progress.add_task(title, total=None)
-            yield lambda done, total: progress.update(bar, completed=done, total=total or None)
-            progress.update(bar, completed=1, total=1)
+        outer = self._bars
+        with ExitStack() as stack:
+            if outer is None:
+                self._bars = stack.enter_context(
+                    Progress(*columns, TimeRemainingColumn(), console=self.console)
+                )
+                stack.callback(setattr, self, "_bars", None)
+            bars = self._bars
+            assert bars is not None
+            bar, begun = bars.add_task(title, total=None), False
+
+            def update(done: int, total: int) -> None:
+                nonlocal begun
+                if not begun:
+                    bars.reset(bar, completed=done, total=total or None)
+                    begun = True
+                bars.update(bar, completed=done, total=total or None)
+
+            yield update
+            bars.update(bar, completed=1, total=1)
+
+    @contextmanager
+    def _plain_phase(self, title: str) -> Iterator[Callable[[int, int], None]]:
+        """A phase where there is no terminal: a line now and then, with the time left once it can be told."""
+        start = last = self.clock()
+        first: tuple[float, int] | None = None
+        self.say(f"{title} …")
+
+        def update(done: int, total: int) -> None:
+            nonlocal last, first
+            now = self.clock()
+            first = first or (now, done)
+            if now - last >= PLAIN_SECONDS:
+                last = now
+                share = f" of {total:,} ({100 * done / total:.0f} %)" if total else ""
+                seconds, more = now - first[0], done - first[1]
+                left = f", {duration(seconds / more * (total - done))} left" if total and more else ""
+                self.say(f"  {done:,}{share}{left}")
+
+        yield update
+        self.say(f"  done in {duration(self.clock() - start)}")
 
     @contextmanager
     def training(self, steps: int, start: int, floor: float | None) -> "Iterator[TrainingView]":
