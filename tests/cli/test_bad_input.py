@@ -103,6 +103,7 @@ ROWS = [
     ("generate {run} --max-tokens 0", "max_tokens"),
     ("generate {run} --temprature 1", "--temperature"),
     ("evaluate {run} --tasks perplexiti", "Did you mean 'perplexity'?"),
+    ("evaluate {run} --tasks village --data {dir}/small.txt", "needs documents of the village"),
     ("evaluate {run} --data {dir}/empty.txt", "empty"),
     ("evaluate {run}/model/none", "There is no folder"),
     ("evaluate {run} --output /proc/nowhere/scores.json", "Could not write"),
@@ -118,7 +119,12 @@ ROWS = [
     ("tokenizer train {dir}/good.txt {dir}/new --vocab-size 100", "vocab"),
     ("tokenizer train {dir}/good.txt /proc/nowhere", "Could not write"),
     ("tokenizer train {dir}/good.txt {name300}", "too long"),
+    ("tokenizer train {dir}/good.txt {dir}/new --pattern gtp4", "Did you mean 'gpt4'?"),
     ("tokenizer show {run} {empty}", "The text is empty"),
+    ("tokenizer show {run}", "neither a text nor a file"),
+    ("tokenizer show {run} x --file {dir}/good.txt", "both a text and a file"),
+    ("tokenizer show bytes --file {dir}/none.txt", "There is no file"),
+    ("tokenizer show bytes x --compare {dir}", "holds no model"),
     ("tokenizer show {dir} x", "holds no model"),
 ]
 

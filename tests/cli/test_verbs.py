@@ -57,12 +57,16 @@ def test_evaluate_prints_intervals_and_writes_json(a_run: RunFolder, tmp_path: P
     assert "bits_per_byte" in said.out
     scores = json.loads((tmp_path / "scores.json").read_text())
     kept = json.loads(a_run.evaluation.read_text())
-    assert [score["metric"] for score in scores] == [score["metric"] for score in kept]
+    # Without --tasks all are asked that the texts are for, and the recipe asked only for the first.
+    assert [score["metric"] for score in scores[: len(kept)]] == [score["metric"] for score in kept]
+    assert "facts_learned" in said.out
     assert scores[0]["value"] == pytest.approx(kept[0]["value"], rel=1e-6)
 
 
 def test_evaluate_takes_another_text_and_the_village(a_run: RunFolder, book: Path, groundup: Call) -> None:
-    assert "bits_per_byte" in groundup("evaluate", a_run.path, "--data", book).out
+    own = groundup("evaluate", a_run.path, "--data", book)
+    assert "bits_per_byte" in own.out
+    assert "Left out: the task village, which needs documents of the village." in own.out
     village = groundup("evaluate", a_run.path, "--data", "village", "--max-tokens", "2000")
     assert "excess_percent" in village.out
 
@@ -95,6 +99,10 @@ def test_a_tokenizer_is_learned_saved_and_shown(book: Path, tmp_path: Path, grou
     transformers = pytest.importorskip("transformers")
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "mine")
     assert theirs.encode("the miller carried") == ids
+    beside = groundup("tokenizer", "show", tmp_path / "mine", "--file", book, "--compare", "bytes")
+    assert beside.code == 0
+    assert "times as many tokens as bytes" in beside.out
+    assert "Places where they cut differently" in beside.out
 
 
 def test_pretrain_takes_a_text_without_a_recipe(book: Path, tmp_path: Path, groundup: Call) -> None:

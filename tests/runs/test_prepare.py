@@ -7,9 +7,10 @@ import pytest
 from groundup.errors import UserError
 from groundup.runs.evaluate import texts_of_source
 from groundup.runs.folder import RunFolder
-from groundup.runs.prepare import first_bytes, open_source, open_tokenizer, prepare
+from groundup.runs.prepare import open_source, prepare
 from groundup.runs.recipe import DataSettings, Recipe
 from groundup.runs.tokenizer import train_tokenizer
+from groundup.runs.vocabulary import first_bytes, open_tokenizer
 from groundup.weights.folder import load
 from tests.runs.conftest import quiet_view, said, tiny_recipe
 
@@ -55,10 +56,12 @@ def test_records_that_are_no_text_are_told_when_a_vocabulary_is_learned(tmp_path
 
 
 def test_a_tokenizer_is_found_in_its_folder_in_a_model_and_in_a_run(finished_run: RunFolder) -> None:
-    found = [open_tokenizer(where).fingerprint for where in (finished_run.path, finished_run.model)]
+    found = [
+        open_tokenizer(where, quiet_view()).fingerprint for where in (finished_run.path, finished_run.model)
+    ]
     assert found[0] == found[1]
     with pytest.raises(UserError, match="There is no folder"):
-        open_tokenizer(finished_run.path / "none")
+        open_tokenizer(finished_run.path / "none", quiet_view())
 
 
 def test_a_text_too_short_to_be_split_can_still_be_read_as_a_whole(tmp_path: Path) -> None:
@@ -81,3 +84,25 @@ def test_a_book_is_evaluated_as_one_document_and_not_as_its_two_parts(
 
 def test_the_first_bytes_of_texts_are_counted_as_bytes() -> None:
     assert list(first_bytes(["éé", "éé", "éé"], 8)) == ["éé", "éé"]
+
+
+def test_prepared_tokens_that_were_damaged_are_refused_by_their_hash(tmp_path: Path) -> None:
+    book = tmp_path / "book.txt"
+    book.write_text("A lamp and a well.\n" * 300, encoding="utf-8")
+    file = prepare(recipe_for_book(book), quiet_view()).train.folder / "tokens.bin"
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="tokens.bin is corrupt: its sha256 is not [0-9a-f]{64}. Delete"):
+        prepare(recipe_for_book(book), quiet_view())
+
+
+def test_equal_texts_on_both_sides_of_the_split_are_told(tmp_path: Path) -> None:
+    lines = [
+        f'{{"text": "Text {n % 40} tells of a lamp and a well, and of the miller."}}' for n in range(250)
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    view = quiet_view()
+    prepared = prepare(recipe_for_book(tmp_path / "a.jsonl", "data.split.by=position"), view)
+    assert prepared.facts()["validation_documents_also_in_training"] >= 24
+    assert "validation documents are in the training part, too, word for word" in said(view)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from groundup.text.alphabet import ALPHABET
 from groundup.text.bpe import train_bpe
 from groundup.text.fast import fast_encoder, same_ids
+from groundup.text.patterns import GPT2_PATTERN, GPT4_PATTERN
 from groundup.text.tokenizer import Tokenizer, byte_level_bpe
 
 TEXT = "The wind's at the mill, the miller isn't. aaaa aaaaa 1234 été  \n\n 面包师 🍞 ...--- \t end\n" * 3
@@ -32,6 +33,21 @@ def changed(**parts) -> tokenizers.Tokenizer:
         where, _, key = name.rpartition("__")
         (description[where] if where else description)[key] = value
     return tokenizers.Tokenizer.from_str(json.dumps(description))
+
+
+def split_then_bytes(pattern: str, behavior: str = "Isolated", invert: bool = False) -> dict[str, object]:
+    """A pre_tokenizer as GPT-4's, with something else in it."""
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": behavior, "invert": invert}
+    last = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    return {"type": "Sequence", "pretokenizers": [split, last]}
+
+
+def test_both_patterns_of_openai_have_a_fast_path_in_whatever_form_they_are_written():
+    for pattern in (GPT2_PATTERN, GPT4_PATTERN):
+        library = changed(pre_tokenizer=split_then_bytes(pattern))
+        encoder = fast_encoder(library)
+        assert encoder is not None
+        assert encoder.encode_ordinary(TEXT) == library.encode(TEXT, add_special_tokens=False).ids
 
 
 @settings(max_examples=300, deadline=None)
@@ -81,6 +97,9 @@ def test_long_texts_take_the_fast_path_and_short_ones_need_not_prepare_it():
                 "use_regex": False,
             }
         },
+        {"pre_tokenizer": split_then_bytes(r"\p{L}+|\s+")},
+        {"pre_tokenizer": split_then_bytes(GPT4_PATTERN, behavior="Removed")},
+        {"pre_tokenizer": split_then_bytes(GPT4_PATTERN, invert=True)},
         {"model__dropout": 0.1},
         {"model__ignore_merges": True},
     ],

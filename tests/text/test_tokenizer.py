@@ -1,18 +1,20 @@
 import itertools
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import decoders, models, normalizers, pre_tokenizers
+from tokenizers import models
 
 from groundup.errors import UserError
 from groundup.text import tokenizer as module
 from groundup.text.alphabet import ALPHABET
 from groundup.text.bpe import train_bpe
 from groundup.text.tokenizer import BORDER, SPECIAL_TOKENS, StreamDecoder, Tokenizer
+from tests.text.kinds import KINDS
 
 TEXT = (
     "The miller's daughter hasn't slept. \"Was it the wind?\" she asked, and the wind said: 1, 22, 333!\n\n"
@@ -22,36 +24,7 @@ OWN = train_bpe([TEXT * 3], 340)
 BYTES = Tokenizer.from_bytes()
 
 
-def byte_fallback_tokenizer() -> Tokenizer:
-    """A small one of Llama's older kind: "▁" for a space, bytes as <0x..> where no token fits."""
-    vocab = {"<unk>": 0, "<s>": 1, "</s>": 2, **{f"<0x{byte:02X}>": 3 + byte for byte in range(256)}}
-    for token in ("▁", "w", "i", "n", "d", "wi", "nd", "wind", "▁wind"):
-        vocab[token] = len(vocab)
-    merges = [("w", "i"), ("n", "d"), ("wi", "nd"), ("▁", "wind")]
-    library = tokenizers.Tokenizer(
-        models.BPE(vocab=vocab, merges=merges, unk_token="<unk>", byte_fallback=True)
-    )
-    library.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    library.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    library.add_special_tokens(["<unk>", "<s>", "</s>"])
-    return Tokenizer(library, {"bos_token": {"content": "<s>"}, "eos_token": "</s>"})
-
-
-def word_piece_tokenizer() -> Tokenizer:
-    vocab = {
-        word: id
-        for id, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "wind", "mill", "##er", "the"])
-    }
-    library = tokenizers.Tokenizer(models.WordPiece(vocab=vocab, unk_token="[UNK]"))
-    library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()  # type: ignore[assignment]
-    library.decoder = decoders.WordPiece()
-    library.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])
-    return Tokenizer(library, {"pad_token": "[PAD]"})
-
-
-FALLBACK = byte_fallback_tokenizer()
+FALLBACK = KINDS["llama 2"].make()
 
 
 def test_ids_are_the_special_tokens_then_the_bytes_then_the_merges():
@@ -136,7 +109,7 @@ def test_ids_of_numpy_are_decoded():
 def test_pieces_show_what_each_id_stands_for():
     assert BYTES.pieces(BYTES.encode("aé")) == ["a", "\\xc3", "\\xa9"]
     assert "".join(OWN.pieces(OWN.encode("the wind"))) == "the wind"
-    assert FALLBACK.pieces([*FALLBACK.encode("wind"), -1, 10**6]) == ["▁wind", "", ""]
+    assert FALLBACK.pieces([*FALLBACK.encode(" wind")[-1:], -1, 10**6]) == ["▁wind", "", ""]
 
 
 @settings(max_examples=200, deadline=None)
@@ -211,31 +184,50 @@ def test_the_old_pair_of_files_is_read(tmp_path):
     assert found.border_id == 0
 
 
-def test_other_kinds_name_their_own_border_and_padding():
-    assert (FALLBACK.border_id, FALLBACK.pad_id) == (1, None)
-    words = word_piece_tokenizer()
-    assert words.pad_id == 0
-    assert words.decode(words.encode("the miller")) == "the miller"
-    assert words.encode("[SEP]") != [3]
-    with pytest.raises(UserError, match="bos_token"):
-        _ = words.border_id
+def test_other_kinds_name_their_own_padding():
+    assert (FALLBACK.pad_id, KINDS["bert"].make().pad_id) == (None, 0)
 
 
-def test_byte_fallback_gives_any_character_back():
-    assert FALLBACK.decode(FALLBACK.encode("wind 🍞 ñ")) == "wind 🍞 ñ"
+def damaged(**parts: Any) -> str:
+    """A tokenizer.json with something replaced in it; "model__x" replaces x of the model."""
+    description = json.loads(BYTES.library.to_str())
+    for name, value in parts.items():
+        where, _, key = name.rpartition("__")
+        (description[where] if where else description)[key] = value
+    return json.dumps(description)
+
+
+NO_PROPER = "no proper tokenizer.json.*Delete it, or get it again"
+REMEDY = "save_pretrained.FOLDER. writes tokenizer.json"
 
 
 @pytest.mark.parametrize(
     "files, message",
     [
         ({}, "no tokenizer in"),
-        ({"tokenizer.json": "{"}, "no proper tokenizer.json.*Delete it, or get it again"),
+        ({"tokenizer.model": "x"}, "has tokenizer.model .the form of SentencePiece.*" + REMEDY),
+        ({"spiece.model": "x"}, "has spiece.model .the form of SentencePiece.*" + REMEDY),
+        ({"vocab.txt": "[UNK]\nwind"}, "has vocab.txt .the form of BERT.*" + REMEDY),
+        ({"vocab.json": "{}"}, "expected tokenizer.json, or vocab.json with merges.txt"),
+        ({"tokenizer.json": ""}, NO_PROPER),
+        ({"tokenizer.json": "{"}, NO_PROPER),
+        ({"tokenizer.json": "null"}, NO_PROPER),
+        ({"tokenizer.json": "\0" * 40}, NO_PROPER),
+        ({"tokenizer.json": BYTES.library.to_str()[:2000]}, NO_PROPER),
+        ({"tokenizer.json": "version https://git-lfs.github.com/spec/v1\nsize 3\n"}, NO_PROPER),
+        ({"tokenizer.json": damaged(model={})}, NO_PROPER),
+        ({"tokenizer.json": damaged(model__merges=[["zz", "y"]])}, "Token `zz` out of vocabulary"),
+        ({"tokenizer.json": damaged(pre_tokenizer={"type": "Magic"})}, NO_PROPER),
+        ({"tokenizer.json": damaged(model__vocab={}, added_tokens=[])}, "it has no tokens. Delete it"),
+        ({"tokenizer.json": damaged(model__vocab={"a": 4_000_000_000})}, "highest id is 4,000,000,000"),
         (
             {"tokenizer.json": "{}", "tokenizer_config.json": "[]"},
             "holds no JSON object. Delete it, or get it again",
         ),
+        ({"tokenizer.json": "{}", "special_tokens_map.json": "nonsense"}, "Could not read .*special_tokens"),
         ({"vocab.json": '{"a": 0}', "merges.txt": "a b c"}, "Line 1 of .*expected two tokens"),
         ({"vocab.json": '{"a": 0}', "merges.txt": "a b"}, "do not belong together"),
+        ({"vocab.json": '{"a": "x"}', "merges.txt": ""}, "do not belong together"),
         ({"vocab.json": "nonsense", "merges.txt": "a b"}, "Could not read .*Delete it, or get it again"),
     ],
 )
@@ -252,3 +244,26 @@ def test_a_missing_file_is_one_line(tmp_path):
         Tokenizer.from_file(tmp_path / "tokenizer.json")
     with pytest.raises(UserError, match="Could not read"):
         Tokenizer.from_gpt2_files(tmp_path / "vocab.bpe", tmp_path / "encoder.json")
+
+
+@pytest.mark.parametrize("name", [5, ["a"], {"content": 7}, {}, None, "no such token"])
+def test_a_border_that_is_no_token_is_one_line(name):
+    library = tokenizers.Tokenizer(models.BPE(vocab={"a": 0}, merges=[]))
+    with pytest.raises(UserError, match="Name one as bos_token"):
+        _ = Tokenizer(library, {"bos_token": name}).border_id
+
+
+def test_older_folders_name_their_special_tokens_in_a_file_of_its_own(tmp_path):
+    KINDS["llama 2"].make().save(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "</s>", "bos_token": null}', "utf-8")
+    names = {"bos_token": {"content": "<s>"}, "eos_token": "<unk>", "pad_token": "</s>"}
+    (tmp_path / "special_tokens_map.json").write_text(json.dumps(names), "utf-8")
+    found = Tokenizer.from_folder(tmp_path)
+    assert (found.border_id, found.pad_id, found.config["eos_token"]) == (1, 2, "</s>")
+
+
+def test_a_text_that_a_vocabulary_cannot_express_is_one_line():
+    tokenizer = Tokenizer(tokenizers.Tokenizer(models.WordLevel(vocab={"wind": 0}, unk_token="[UNK]")))
+    for call in (tokenizer.encode, tokenizer.ends, lambda text: tokenizer.encode_batch([text])):
+        with pytest.raises(UserError, match="cannot express the text.*unknown token or bytes"):
+            call("mill")

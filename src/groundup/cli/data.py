@@ -43,6 +43,20 @@ def prepare(
     prepare_and_tell(recipe_of(source, changes or ()), View())
 
 
+@VERB.command("list")
+def list_() -> None:
+    """List the datasets that are known by name.
+
+    Examples:
+
+      groundup data list
+    """
+    from groundup.runs.data import list_datasets
+    from groundup.system.progress import View
+
+    list_datasets(View())
+
+
 @VERB.command()
 def show(
     source: Annotated[

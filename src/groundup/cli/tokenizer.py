@@ -22,31 +22,40 @@ def train(
     vocab_size: Annotated[
         int, typer.Option(help="How many tokens, with the 256 bytes and 5 special ones.")
     ] = 4096,
+    pattern: Annotated[str, typer.Option(help="How texts are cut into pieces first: gpt2 or gpt4.")] = "gpt2",
 ) -> None:
     """Learn a byte-level BPE vocabulary. transformers opens the folder.
 
     Examples:
 
       groundup tokenizer train my_book.txt my_tokenizer --vocab-size 2048
+
+      groundup tokenizer train my_code/ my_tokenizer --pattern gpt4
     """
     from groundup.runs.tokenizer import train_tokenizer
     from groundup.system.progress import View
 
-    train_tokenizer(source, folder, vocab_size, View())
+    train_tokenizer(source, folder, vocab_size, View(), pattern=pattern)
 
 
 @VERB.command()
 def show(
-    tokenizer: Annotated[Path, typer.Argument(help="A folder with tokenizer.json, or a run's folder.")],
-    text: Annotated[str, typer.Argument(help="The text to cut into tokens.")],
+    tokenizer: Annotated[
+        str, typer.Argument(help='A folder with tokenizer.json, a run\'s folder, "gpt2" or "bytes".')
+    ],
+    text: Annotated[str | None, typer.Argument(help="The text to cut into tokens.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A file with the text, instead.")] = None,
+    compare: Annotated[str | None, typer.Option(help="A second tokenizer, to be shown beside.")] = None,
 ) -> None:
     """Show the tokens of a text in colours, their ids, and the bytes in each.
 
     Examples:
 
       groundup tokenizer show runs/demo "The lamp is by the well."
+
+      groundup tokenizer show runs/demo --file my_book.txt --compare bytes
     """
-    from groundup.runs.tokenizer import show_tokens
+    from groundup.runs.tokenizer import show_tokens, text_to_show
     from groundup.system.progress import View
 
-    show_tokens(tokenizer, text, View())
+    show_tokens(tokenizer, text_to_show(text, file), View(), compare=compare)

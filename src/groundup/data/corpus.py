@@ -6,7 +6,6 @@ field "text". `.gz` and `.zst` may follow the name. Files of a folder are read i
 
 import hashlib
 import os
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,16 +13,10 @@ from pathlib import Path
 from groundup.data.formats import KINDS, kind_of, records
 from groundup.data.piece import Piece, Report, read_pieces
 from groundup.errors import UserError, did_you_mean
-from groundup.system.files import cache_folder, sha256, write_text
+from groundup.system.files import known_sha256
 
 NOT_PLAIN = ".json .csv .tsv .pdf .epub .mobi .docx .doc .odt .rtf .html .zip .tar .bz2 .xz .7z".split()
 ACCEPTED = ".txt, .jsonl or .parquet, also with .gz or .zst"
-LARGE = 16 << 20
-"""Bytes of a file whose sha256 is remembered: reading 100 GB again at each start would take minutes."""
-
-FRESH_SECONDS = 5
-"""A file changed so short a time ago may change again without its time of change showing it."""
-
 
 def corpus_pieces(path: Path | str, *, field: str = "text") -> list[Piece]:
     """One piece for each file of a corpus. UserError if the path is missing or holds no text."""
@@ -32,7 +25,7 @@ def corpus_pieces(path: Path | str, *, field: str = "text") -> list[Piece]:
             name=str(file),
             records=partial(records, file, field=field),
             size=os.path.getsize(file),
-            identity=partial(file_identity, file),
+            identity=partial(known_sha256, file),
         )
         for file in corpus_files(path)
     ]
@@ -82,23 +75,8 @@ def corpus_fingerprint(path: Path | str) -> str:
     digest = hashlib.sha256()
     for file in corpus_files(path):
         name = file.relative_to(path).as_posix() if path.is_dir() else file.name
-        digest.update(f"{file_identity(file)} {name}\n".encode())
+        digest.update(f"{known_sha256(file)} {name}\n".encode())
     return digest.hexdigest()
-
-
-def file_identity(file: Path) -> str:
-    """The sha256 of a file. That of a large one is remembered for as long as its size and time stay."""
-    about = os.stat(file)
-    if about.st_size < LARGE:
-        return sha256(file)
-    seen = f"{file.resolve()} {about.st_size} {about.st_mtime_ns} {about.st_ino}"
-    kept = cache_folder() / "sha256" / hashlib.sha256(seen.encode()).hexdigest()
-    if kept.is_file():
-        return kept.read_text(encoding="utf-8")
-    found = sha256(file)
-    if time.time() - about.st_mtime > FRESH_SECONDS:
-        write_text(kept, found)
-    return found
 
 
 def _is_hidden(path: Path) -> bool:

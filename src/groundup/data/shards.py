@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from groundup.errors import UserError
-from groundup.system.files import sha256
+from groundup.system.files import known_sha256
 
 FORMAT = "groundup tokens 1"
 AGAIN = "Delete the folder and prepare the data again."
@@ -44,7 +44,8 @@ class Shard:
 def open_shards(folder: Path | str, *, check: bool = False) -> Shard:
     """Open a shard. UserError naming the file that is missing, foreign or cut off.
 
-    `check=True` also reads every byte and compares it with the sha256 of the manifest.
+    `check=True` also compares each file's bytes with the sha256 of the manifest; large files that were checked
+    before are read again only if they changed since.
     """
     folder = Path(folder)
     manifest = _read_manifest(folder)
@@ -57,7 +58,7 @@ def open_shards(folder: Path | str, *, check: bool = False) -> Shard:
         bits = _open(folder, "floor_bits.bin", np.dtype("<f8"), n_documents)
     if check:
         for name, expected in manifest["files"].items():
-            if sha256(folder / name) != expected:
+            if known_sha256(folder / name) != expected:
                 raise UserError(f"{folder / name} is corrupt: its sha256 is not {expected}. {AGAIN}")
     return Shard(folder, manifest, tokens, starts, sizes, bits)
 

@@ -4,7 +4,9 @@ import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
-from groundup.datasets import is_dataset
+from rich.table import Table
+
+from groundup.datasets import DATASETS, is_dataset
 from groundup.errors import UserError
 from groundup.runs.automatic import LADDER, first_table, run_name, with_size
 from groundup.runs.continuing import refuse_changed_data
@@ -17,7 +19,7 @@ from groundup.system.progress import View
 
 
 def recipe_of(source: str, changes: Iterable[str]) -> Recipe:
-    """The recipe of a .toml file, or for a dataset, a file or a folder one that says only what its data are."""
+    """The recipe of a .toml file; for a dataset, a file or a folder one that says only what its data are."""
     if source.endswith(".toml"):
         return read_recipe(source, changes)
     refuse_unknown_source(source)
@@ -38,6 +40,16 @@ def prepare_and_tell(recipe: Recipe, view: View) -> None:
         f"{facts['validation_tokens']:,} tokens"
     )
     view.say(f"kept in {facts['folder']}")
+
+
+def list_datasets(view: View) -> None:
+    """The datasets that are known by name: what they are, their parts and their terms."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 1, 0))
+    for name in ("name", "what it is", "parts", "terms"):
+        table.add_column(name, overflow="fold")
+    for dataset in DATASETS.all():
+        table.add_row(dataset.name, dataset.about, ", ".join(dataset.splits), dataset.licence)
+    view.console.print(table)
 
 
 def show_step(run: Path, step: int, limit: int, view: View) -> None:

@@ -1,10 +1,9 @@
 """From a source of texts to what training reads: a tokenizer, and the tokens of both parts."""
 
-import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,10 @@ from groundup.data.split import Parts, by_piece, split_corpus, split_pieces
 from groundup.datasets import DATASETS, find_dataset, is_dataset
 from groundup.errors import UserError, did_you_mean
 from groundup.runs.recipe import DataSettings, Recipe, TokenizerSettings
+from groundup.runs.vocabulary import learn_tokenizer, open_tokenizer
 from groundup.system.files import cache_folder
 from groundup.system.progress import View
-from groundup.text.bpe import train_bpe
 from groundup.text.tokenizer import Tokenizer
-from groundup.weights.folder import model_folder
-
-TOKENIZER_BYTES, ENDLESS_TOKENIZER_BYTES = 30_000_000, 3_000_000
-"""Text that a tokenizer learns from; more changes hardly a merge. An endless source is more uniform."""
 
 DATASET_TOKENS, DATASET_VALIDATION_TOKENS = 5_000_000, 100_000
 """What is taken of an endless dataset when a recipe does not say."""
@@ -96,7 +91,7 @@ def prepare(recipe: Recipe, view: View) -> Prepared:
     tokenizer = _tokenizer(recipe.tokenizer, source, folder, view, recipe.model.get("from"))
     tokens = folder / "tokens"
     if (tokens / "train" / "manifest.json").is_file():
-        train, validation = open_shards(tokens / "train"), open_shards(tokens / "validation")
+        train, validation = (open_shards(tokens / part, check=True) for part in PARTS)
         if train.manifest["tokenizer"] == tokenizer.fingerprint:
             return Prepared(source, tokenizer, train, validation)
     limits = {
@@ -167,14 +162,7 @@ def with_progress(piece: Piece, view: View) -> Piece:
         return piece
 
     def shown(_: Progress | None) -> Path:
-        with contextlib.ExitStack() as stack:
-            bar: list[Progress] = []
-
-            def progress(done: int, total: int) -> None:
-                if not bar:
-                    bar.append(stack.enter_context(view.phase(f"Downloading {piece.name}")))
-                bar[0](done, total)
-
+        with view.phase_once(f"Downloading {piece.name}") as progress:
             return fetch(progress)
 
     return replace(piece, fetch=shown)
@@ -229,44 +217,16 @@ def _tokenizer(
     settings: TokenizerSettings, source: Source, folder: Path, view: View, base: str | None
 ) -> Tokenizer:
     """The tokenizer that the recipe names (a trained one is kept in the cache), or the base model's own."""
-    if base is not None:
-        return open_tokenizer(Path(base))
-    if settings.source == "bytes":
-        return Tokenizer.from_bytes()
-    if settings.source != "train":
-        return open_tokenizer(Path(settings.source).expanduser())
+    if base is not None or settings.source != "train":
+        return open_tokenizer(settings.source if base is None else base, view)
     kept = folder / "tokenizer"
     if (kept / "tokenizer.json").is_file():
         return Tokenizer.from_folder(kept)
-    tokenizer = learn_tokenizer(source.parts().train(), settings.vocab_size, view, endless=source.endless)
+    tokenizer = learn_tokenizer(
+        source.parts().train(), settings.vocab_size, view, endless=source.endless, pattern=settings.pattern
+    )
     tokenizer.save(kept)
     return tokenizer
-
-
-def learn_tokenizer(documents: Iterable[str], vocab_size: int, view: View, *, endless: bool) -> Tokenizer:
-    """A vocabulary from as much of the documents as it takes; fewer tokens than asked for are told."""
-    texts = first_bytes(documents, ENDLESS_TOKENIZER_BYTES if endless else TOKENIZER_BYTES)
-    with view.phase(f"Learning a vocabulary of {vocab_size:,} tokens") as progress:
-        tokenizer = train_bpe(texts, vocab_size, progress=progress)
-    if tokenizer.vocab_size < vocab_size:
-        view.say(f"The text yields {tokenizer.vocab_size:,} tokens: each of its words has become one.")
-    return tokenizer
-
-
-def open_tokenizer(where: Path) -> Tokenizer:
-    """The tokenizer of a folder, of a model or of a run."""
-    if (where / "tokenizer.json").is_file() or (where / "vocab.json").is_file():
-        return Tokenizer.from_folder(where)
-    return Tokenizer.from_folder(model_folder(where))
-
-
-def first_bytes(texts: Iterable[str], limit: int) -> Iterator[str]:
-    """The first documents, until they hold about `limit` bytes."""
-    for text in texts:
-        yield text
-        limit -= len(text.encode())
-        if limit <= 0:
-            return
 
 
 def _siblings(path: Path) -> Iterator[Path]:

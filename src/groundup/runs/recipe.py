@@ -11,6 +11,7 @@ from groundup.generation.sample import Sampling
 from groundup.model.config import ModelConfig
 from groundup.settings import Table, build, read_toml, to_table, to_toml, with_changes
 from groundup.tasks import TASKS
+from groundup.text.patterns import split_pattern
 from groundup.training.settings import TrainSettings
 from groundup.zoo import FAMILIES, family_for
 
@@ -57,10 +58,14 @@ class DataSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerSettings:
-    """Where the tokenizer comes from: "train" (on this data), "bytes", or a folder with tokenizer.json."""
+    """Where the tokenizer comes from: "train" (on this data), "gpt2", "bytes", or a folder."""
 
     source: str = "train"
     vocab_size: int = 4096
+    pattern: str = "gpt2"  # of one that is trained: how texts are cut before merging, "gpt2" or "gpt4"
+
+    def __post_init__(self) -> None:
+        split_pattern(self.pattern)  # UserError for an unknown one
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,20 +9,12 @@ from rich.text import Text
 from groundup.data.corpus import read_documents
 from groundup.data.piece import Report
 from groundup.errors import UserError
-from groundup.runs.prepare import (
-    ENDLESS_TOKENIZER_BYTES,
-    TOKENIZER_BYTES,
-    first_bytes,
-    open_source,
-    open_tokenizer,
-    tell_left_out,
-)
+from groundup.runs.prepare import open_source, tell_left_out
 from groundup.runs.recipe import DataSettings
+from groundup.runs.vocabulary import learn_tokenizer, open_tokenizer
 from groundup.system.files import check_writable, whole_folder
 from groundup.system.progress import View, visible
 from groundup.text.alphabet import without_surrogates
-from groundup.text.bpe import train_bpe
-from groundup.text.patterns import split_pattern
 from groundup.text.tokenizer import Tokenizer
 
 COLOURS = (
@@ -48,20 +40,15 @@ def train_tokenizer(
 
     pattern: how texts are cut into pieces first, "gpt2" or "gpt4".
     """
-    split_pattern(pattern)  # an unknown one is told before the work
     check_writable(folder)
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         raise UserError(f"{folder} is there already. Choose another folder, or delete it first.")
     opened, report = open_source(DataSettings(source=source), 1, view), Report()
-    limit = ENDLESS_TOKENIZER_BYTES if opened.endless else TOKENIZER_BYTES
-    with view.phase(f"Learning a vocabulary of {vocab_size:,} tokens") as progress:
-        texts = first_bytes(opened.to_learn(report), limit)
-        tokenizer = train_bpe(texts, vocab_size, pattern=pattern, progress=progress)
+    documents = opened.to_learn(report)
+    tokenizer = learn_tokenizer(documents, vocab_size, view, endless=opened.endless, pattern=pattern)
     tell_left_out(source, report, view)
     with whole_folder(folder) as part:
         tokenizer.save(part)
-    if tokenizer.vocab_size < vocab_size:
-        view.say(f"The text yields {tokenizer.vocab_size:,} tokens: each of its words has become one.")
     view.say(f"{tokenizer.vocab_size:,} tokens, saved in {folder}.")
     return tokenizer
 
@@ -69,17 +56,17 @@ def train_tokenizer(
 def show_tokens(name: str, text: str, view: View, *, compare: str | None = None) -> None:
     """Print what one tokenizer makes of a text, or two beside each other, and where they cut differently.
 
-    name, compare: a folder with a tokenizer, a run's folder, or "bytes". Of a long text only the figures and
-    the first differences are shown.
+    name, compare: a folder with a tokenizer, a run's folder, "gpt2" or "bytes". Of a long text only the
+    figures and the first differences are shown.
     """
     if not text:
         raise UserError("The text is empty. Give a text to cut into tokens.")
     text = without_surrogates(text)
-    first = find_tokenizer(name)
+    first = open_tokenizer(name, view)
     if compare is None:
         _show_one(first, text, view)
         return
-    second, counts = find_tokenizer(compare), []
+    second, counts = open_tokenizer(compare, view), []
     for label, tokenizer in ((name, first), (compare, second)):
         view.say(f"{label}, {tokenizer.vocab_size:,} tokens in its vocabulary:")
         counts.append(_show_one(tokenizer, text, view))
@@ -87,11 +74,6 @@ def show_tokens(name: str, text: str, view: View, *, compare: str | None = None)
     if min(counts):
         view.say(f"{name} has {counts[0] / counts[1]:.2f} times as many tokens as {compare}.")
     _show_differences((name, compare), (first, second), text[:LONGEST_COMPARED], view)
-
-
-def find_tokenizer(name: str) -> Tokenizer:
-    """The tokenizer of a folder or a run, or the one without merges if the name is "bytes"."""
-    return Tokenizer.from_bytes() if name == "bytes" else open_tokenizer(Path(name).expanduser())
 
 
 def text_to_show(text: str | None, file: Path | None) -> str:

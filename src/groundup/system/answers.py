@@ -76,7 +76,7 @@ def in_words(error: Exception, stall: float) -> str:
     if "ProxyError" in text or type(error).__name__ == "ProxyError":
         return "the proxy cannot be reached (HTTPS_PROXY)"
     if "NameResolutionError" in text:
-        return "the server's name cannot be resolved; is there a network?"
+        return "the server's name is not known here, as without a network"
     if "timed out" in text.lower():
         return f"nothing came for {stall:g} seconds"
     if "refused" in text:

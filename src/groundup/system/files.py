@@ -6,12 +6,19 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from groundup.errors import UserError
+
+LARGE = 16 << 20
+"""Bytes of a file whose sha256 is remembered: reading 100 GB again at each start would take minutes."""
+
+FRESH_SECONDS = 5
+"""A file changed so short a time ago may change again without its time of change showing it."""
 
 
 @contextmanager
@@ -108,6 +115,21 @@ def sha256(path: Path | str) -> str:
     """The sha256 of a file's bytes, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def known_sha256(path: Path) -> str:
+    """The sha256 of a file. That of a large one is remembered for as long as its size and its time stay."""
+    about = os.stat(path)
+    if about.st_size < LARGE:
+        return sha256(path)
+    seen = f"{path.resolve()} {about.st_size} {about.st_mtime_ns} {about.st_ino}"
+    kept = cache_folder() / "sha256" / hashlib.sha256(seen.encode()).hexdigest()
+    if kept.is_file():
+        return kept.read_text(encoding="utf-8")
+    found = sha256(path)
+    if time.time() - about.st_mtime > FRESH_SECONDS:
+        write_text(kept, found)
+    return found
 
 
 def cache_folder() -> Path:

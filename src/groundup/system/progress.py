@@ -76,6 +76,19 @@ class View:
             bars.update(bar, completed=1, total=1)
 
     @contextmanager
+    def phase_once(self, title: str) -> Iterator[Callable[[int, int], None]]:
+        """A phase that shows nothing until it is first told of progress: work that is often done already."""
+        with ExitStack() as stack:
+            shown: list[Callable[[int, int], None]] = []
+
+            def update(done: int, total: int) -> None:
+                if not shown:
+                    shown.append(stack.enter_context(self.phase(title)))
+                shown[0](done, total)
+
+            yield update
+
+    @contextmanager
     def _plain_phase(self, title: str) -> Iterator[Callable[[int, int], None]]:
         """A phase where there is no terminal: a line now and then, with the time left once it can be told."""
         start = last = self.clock()

@@ -15,39 +15,35 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 
-import regex
-
 from groundup.errors import UserError
 from groundup.text.alphabet import ALPHABET, from_alphabet, to_alphabet
+from groundup.text.patterns import GPT2, split_pattern
+from groundup.text.patterns import GPT2_PATTERN as GPT2_PATTERN  # for the lessons, which ask for it here
 from groundup.text.tokenizer import SPECIAL_TOKENS, Tokenizer
 
-# Contractions; letters, digits or other signs with the space before them; the white space that is left over.
-GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-PIECE = regex.compile(GPT2_PATTERN)
-
-# A text may be cut between a character that is no space and a space: no piece of the pattern crosses such a
-# place, and none looks over it. So counting block by block gives the same pieces and needs little memory.
-SAFE_CUT = regex.compile(r"(?<=\S)(?=\s)")
-BLOCK = 1_000_000  # characters
+PIECE = GPT2.piece  # finds one piece of a text after the other
+BLOCK = 1_000_000  # characters that are cut into pieces at once, so that a long text needs little memory
 
 Merge = tuple[str, str]  # two tokens, written in the printable alphabet
 Progress = Callable[[int, int], None]  # (merges done, merges wanted)
 
 
-def count_pieces(texts: Iterable[str]) -> Counter[str]:
-    """How often each distinct piece occurs in the texts."""
+def count_pieces(texts: Iterable[str], *, pattern: str = "gpt2") -> Counter[str]:
+    """How often each distinct piece occurs in the texts. pattern: "gpt2" or "gpt4"."""
+    piece = split_pattern(pattern).piece
     counts: Counter[str] = Counter()
     for text in texts:
-        for block in blocks(text):
-            counts.update(PIECE.findall(block))
+        for block in blocks(text, pattern=pattern):
+            counts.update(piece.findall(block))
     return counts
 
 
-def blocks(text: str, size: int = BLOCK) -> Iterator[str]:
+def blocks(text: str, size: int = BLOCK, *, pattern: str = "gpt2") -> Iterator[str]:
     """Cut a text into parts of about `size` characters whose pieces are exactly those of the whole text."""
+    safe_cut = split_pattern(pattern).safe_cut
     start = 0
     while start < len(text):
-        cut = SAFE_CUT.search(text, start + size)
+        cut = safe_cut.search(text, start + size)
         end = cut.start() if cut else len(text)
         yield text[start:end]
         start = end
@@ -148,7 +144,10 @@ class ReadableBPE:
     Ids: from `first_id` on the 256 bytes in the order of the printable alphabet, then one for each merge.
     """
 
-    def __init__(self, merges: Iterable[Merge], *, first_id: int = len(SPECIAL_TOKENS)):
+    def __init__(
+        self, merges: Iterable[Merge], *, first_id: int = len(SPECIAL_TOKENS), pattern: str = "gpt2"
+    ):
+        self.piece = split_pattern(pattern).piece
         self.merges = list(merges)
         self.rank = {merge: rank for rank, merge in enumerate(self.merges)}
         tokens = [*ALPHABET, *(left + right for left, right in self.merges)]
@@ -158,7 +157,7 @@ class ReadableBPE:
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text; text that looks like a special token is ordinary text."""
-        return [id for piece in PIECE.findall(text) for id in self._encode_piece(piece)]
+        return [id for piece in self.piece.findall(text) for id in self._encode_piece(piece)]
 
     def encode_piece(self, piece: str) -> tuple[int, ...]:
         """Start with bytes; join the pair that was learned first, wherever it stands, until none is known."""
@@ -191,11 +190,14 @@ def join_everywhere(tokens: list[str], pair: Merge) -> list[str]:
     return joined
 
 
-def train_bpe(texts: Iterable[str], vocab_size: int, *, progress: Progress | None = None) -> Tokenizer:
+def train_bpe(
+    texts: Iterable[str], vocab_size: int, *, pattern: str = "gpt2", progress: Progress | None = None
+) -> Tokenizer:
     """Learn a tokenizer from texts: the special tokens, then the 256 bytes, then merges, `vocab_size` in all.
 
-    Training ends early, without an error, when every piece has become one token. Gives the same merges as
-    Hugging Face's BpeTrainer. UserError if the vocabulary cannot even hold the bytes.
+    pattern: how a text is cut into pieces first, "gpt2" or "gpt4". Training ends early, without an error,
+    when every piece has become one token. Gives the same merges as Hugging Face's BpeTrainer. UserError for
+    an unknown pattern, and if the vocabulary cannot even hold the bytes.
     """
     alphabet_size = len(SPECIAL_TOKENS) + len(ALPHABET)
     if vocab_size < alphabet_size:
@@ -203,5 +205,5 @@ def train_bpe(texts: Iterable[str], vocab_size: int, *, progress: Progress | Non
             f"A vocabulary of {vocab_size} is too small: the {len(ALPHABET)} bytes and {len(SPECIAL_TOKENS)} "
             f"special tokens alone are {alphabet_size}. Choose {alphabet_size} or more, as 4096."
         )
-    merges = learn_merges(count_pieces(texts), vocab_size - alphabet_size, progress=progress)
-    return Tokenizer.from_merges(merges)
+    merges = learn_merges(count_pieces(texts, pattern=pattern), vocab_size - alphabet_size, progress=progress)
+    return Tokenizer.from_merges(merges, pattern=pattern)

@@ -1,28 +1,51 @@
 """Read and build the objects of Hugging Face's `tokenizers`; one line for each thing that can be wrong."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from groundup.errors import UserError
+from groundup.text.patterns import GPT2, SplitPattern
+
+LARGEST_VOCABULARY = 10_000_000  # ids; a broken file could ask for more memory than there is
+OTHER_FORMS = {
+    "tokenizer.model": "the form of SentencePiece",
+    "spiece.model": "the form of SentencePiece",
+    "vocab.txt": "the form of BERT",
+}
 
 
 def byte_level_bpe(
-    ids: Mapping[str, int], merges: Sequence[tuple[str, str]], special_tokens: Iterable[str]
+    ids: Mapping[str, int],
+    merges: Sequence[tuple[str, str]],
+    special_tokens: Iterable[str],
+    pattern: SplitPattern = GPT2,
 ) -> Tokenizer:
-    """GPT-2's kind of tokenizer: its split pattern, bytes as printable characters, merges, and back.
+    """GPT-2's kind of tokenizer: pieces, their bytes as printable characters, merges, and back.
 
     `ids` also has the special tokens. ValueError if a merge names a token that has no id.
     """
     try:
         model = models.BPE(vocab=dict(ids), merges=list(merges))
     except Exception as error:  # the library raises no narrower kind
-        raise ValueError(str(error)) from error
+        raise ValueError(str(error).splitlines()[0]) from error  # the others are its inner causes
     library = Tokenizer(model)
-    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    # The library knows GPT-2's pattern by itself; written so, every program that reads the file knows it too.
+    library.pre_tokenizer = (  # type: ignore[assignment]
+        pre_tokenizers.ByteLevel(add_prefix_space=False)
+        if pattern is GPT2
+        else pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(pattern.piece.pattern), behavior="isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            ]
+        )
+    )
     library.decoder = decoders.ByteLevel()  # type: ignore[assignment]
     library.add_special_tokens(
         [AddedToken(token, normalized=False, special=True) for token in special_tokens]
@@ -60,10 +83,62 @@ def read_tokenizer_json(path: Path) -> Tokenizer:
     if not path.exists():
         raise UserError(f"There is no file {path}. Give the path of a tokenizer.json.")
     try:
-        return Tokenizer.from_file(str(path))
+        library = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises no narrower kind
         raise UserError(
             f"{path} is no proper tokenizer.json: {error}. Delete it, or get it again."
+        ) from error
+    highest = max(library.get_vocab(with_added_tokens=True).values(), default=-1)
+    if not 0 <= highest < LARGEST_VOCABULARY:
+        wrong = "it has no tokens" if highest < 0 else f"its highest id is {highest:,}"
+        raise UserError(f"{path} is no proper tokenizer.json: {wrong}. Delete it, or get it again.")
+    return library
+
+
+def what_is_missing(folder: Path) -> str:
+    """What a folder without a tokenizer should hold, and how to get there from what it does hold."""
+    expected = "expected tokenizer.json, or vocab.json with merges.txt."
+    for name, kind in OTHER_FORMS.items():
+        if os.path.exists(folder / name):
+            return (
+                f"{expected} It has {name} ({kind}). Open it once with transformers and save it: "
+                "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) writes tokenizer.json."
+            )
+    return f"{expected} Give a folder that groundup or transformers saved."
+
+
+def for_plain_text(library: Tokenizer) -> Tokenizer:
+    """The object that encodes texts: the same, or a copy in which no text can spell a special token.
+
+    BPE builds tokens up from characters, so one that no merge makes never comes about. The other kinds look
+    whole words up in their vocabulary, and would find "[SEP]" or "</s>" there by name. In the copy these
+    names have a space at each end, and such models never see a space.
+    """
+    if isinstance(library.model, models.BPE):
+        return library
+    description = json.loads(library.to_str())
+    model, added = description["model"], description["added_tokens"]
+    names = {token["content"] for token in added if token["special"]} - {model.get("unk_token")}
+    new_name = {name: f" {name} " for name in names}
+    if isinstance(model["vocab"], dict):
+        model["vocab"] = {new_name.get(token, token): id for token, id in model["vocab"].items()}
+    else:  # Unigram has pairs of a token and its log-probability
+        model["vocab"] = [[new_name.get(token, token), value] for token, value in model["vocab"]]
+    for token in added:
+        token["content"] = new_name.get(token["content"], token["content"])
+    copy = Tokenizer.from_str(json.dumps(description))
+    copy.encode_special_tokens = True
+    return copy
+
+
+@contextmanager
+def encoding_errors() -> Iterator[None]:
+    """The library stops at a text that its vocabulary has no token for, if it has none for the unknown."""
+    try:
+        yield
+    except Exception as error:  # the library raises no narrower kind
+        raise UserError(
+            f"This tokenizer cannot express the text: {error}. Choose one with an unknown token or bytes."
         ) from error
 
 

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,16 @@ from groundup.errors import UserError
 from groundup.system.files import write_json, write_text
 from groundup.text.alphabet import ALPHABET, from_alphabet, without_surrogates
 from groundup.text.fast import fast_encoder
-from groundup.text.library import byte_level_bpe, read_gpt2_files, read_json, read_tokenizer_json
+from groundup.text.library import (
+    byte_level_bpe,
+    encoding_errors,
+    for_plain_text,
+    read_gpt2_files,
+    read_json,
+    read_tokenizer_json,
+    what_is_missing,
+)
+from groundup.text.patterns import split_pattern
 
 BORDER = "<|endoftext|>"  # stands before each document
 PAD = "<|pad|>"
@@ -62,17 +72,16 @@ class Tokenizer:
         """Read the tokenizer of a Hugging Face folder. UserError if there is none that can be read."""
         folder = Path(folder)
         # os.path.exists, unlike Path.exists, also answers for a name that no folder can have.
-        config_file = folder / "tokenizer_config.json"
-        config = read_json(config_file) if os.path.exists(config_file) else {}
+        files = (folder / "tokenizer_config.json", folder / "special_tokens_map.json")
+        config, names = (read_json(file) if os.path.exists(file) else {} for file in files)
+        # Older folders name their special tokens in the second file only.
+        config |= {key: name for key, name in names.items() if config.get(key) is None}
         if os.path.exists(folder / "tokenizer.json"):
             return Tokenizer(read_tokenizer_json(folder / "tokenizer.json"), config)
         if os.path.exists(folder / "merges.txt") and os.path.exists(folder / "vocab.json"):
-            found = Tokenizer.from_gpt2_files(folder / "merges.txt", folder / "vocab.json")
-            return Tokenizer(found.library, {**found.config, **config})
-        raise UserError(
-            f"There is no tokenizer in {folder}: expected tokenizer.json, or vocab.json with merges.txt. "
-            "Give a folder that groundup or transformers saved."
-        )
+            old_kind = Tokenizer.from_gpt2_files(folder / "merges.txt", folder / "vocab.json")
+            return Tokenizer(old_kind.library, {**old_kind.config, **config})
+        raise UserError(f"There is no tokenizer in {folder}: {what_is_missing(folder)}")
 
     @staticmethod
     def from_file(tokenizer_json: Path | str) -> "Tokenizer":
@@ -85,12 +94,16 @@ class Tokenizer:
         return Tokenizer(read_gpt2_files(Path(vocab_bpe), Path(encoder_json), BORDER), dict(CONFIG))
 
     @staticmethod
-    def from_merges(merges: Iterable[tuple[str, str]]) -> "Tokenizer":
-        """From learned merges: ids for the special tokens, then the 256 bytes, then one for each merge."""
+    def from_merges(merges: Iterable[tuple[str, str]], *, pattern: str = "gpt2") -> "Tokenizer":
+        """From learned merges: ids for the special tokens, then the 256 bytes, then one for each merge.
+
+        pattern: how texts are cut into pieces, "gpt2" or "gpt4". UserError for any other.
+        """
         merges = list(merges)
         tokens = [*SPECIAL_TOKENS, *ALPHABET, *(left + right for left, right in merges)]
         ids = {token: id for id, token in enumerate(tokens)}
-        return Tokenizer(byte_level_bpe(ids, merges, SPECIAL_TOKENS), {**CONFIG, "pad_token": PAD})
+        library = byte_level_bpe(ids, merges, SPECIAL_TOKENS, split_pattern(pattern))
+        return Tokenizer(library, {**CONFIG, "pad_token": PAD})
 
     @staticmethod
     def from_bytes() -> "Tokenizer":
@@ -122,18 +135,35 @@ class Tokenizer:
         if not allowed_special:
             return self._encode_plain(text)
         ids = {token: self._special_id(token) for token in allowed_special}
+        others = self.special_tokens.keys() - ids.keys()
+        if not self.is_byte_level and not any(name in text for name in others):
+            # The library knows whether a word behind a special token is written like the first of a text.
+            with encoding_errors():
+                return self._marking.encode(without_surrogates(text), add_special_tokens=False).ids
         # The longest name first, so that one name that begins another does not hide it.
         names = "|".join(re.escape(token) for token in sorted(ids, key=len, reverse=True))
         parts = re.split(f"({names})", text)
         return [id for part in parts for id in ([ids[part]] if part in ids else self._encode_plain(part))]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of several texts, on several threads."""
+        """The ids of several texts: with tiktoken one after the other, else on several threads."""
         fast = self._fast_for(sum(map(len, texts)))
         if fast:
-            return fast.encode_ordinary_batch(list(texts))
+            # A thread for each short text costs more than the text: one by one is up to five times as fast.
+            return [fast.encode_ordinary(text) for text in texts]
         clean = [without_surrogates(text) for text in texts]
-        return [found.ids for found in self.library.encode_batch_fast(clean, add_special_tokens=False)]
+        with encoding_errors():
+            return [found.ids for found in self._reader.encode_batch_fast(clean, add_special_tokens=False)]
+
+    def ends(self, text: str) -> list[int]:
+        """Where each token ends in the text, in characters; one place for each id that `encode` gives.
+
+        A space that belongs to no token is counted to the next one. Tokens that are parts of one character
+        all end behind it.
+        """
+        with encoding_errors():
+            offsets = self._reader.encode(without_surrogates(text), add_special_tokens=False).offsets
+        return list(accumulate((end for _, end in offsets), max))
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of the ids. Ids without a token (padding) are skipped; half a character shows as "�"."""
@@ -181,7 +211,8 @@ class Tokenizer:
         fast = self._fast_for(len(text))
         if fast:
             return fast.encode_ordinary(text)
-        return self.library.encode(without_surrogates(text), add_special_tokens=False).ids
+        with encoding_errors():
+            return self._reader.encode(without_surrogates(text), add_special_tokens=False).ids
 
     def _special_id(self, token: str) -> int:
         if token not in self.special_tokens:
@@ -194,7 +225,8 @@ class Tokenizer:
     def _configured(self, key: str) -> str | None:
         """A token named in tokenizer_config.json, which stands there as a text or as {"content": text}."""
         value = self.config.get(key)
-        return value.get("content") if isinstance(value, dict) else value
+        name = value.get("content") if isinstance(value, dict) else value
+        return name if isinstance(name, str) else None
 
     def _in_range(self, ids: Iterable[int]) -> list[int]:
         return [id for id in map(int, ids) if 0 <= id < self.vocab_size]
@@ -208,6 +240,18 @@ class Tokenizer:
     def _fast(self) -> Any:
         """tiktoken's encoder where it gives the same ids as tokenizer.json, else None."""
         return fast_encoder(self.library)
+
+    @cached_property
+    def _reader(self) -> tokenizers.Tokenizer:
+        """The library that encodes; its own object, unless a text could spell a special token there."""
+        return for_plain_text(self.library)
+
+    @cached_property
+    def _marking(self) -> tokenizers.Tokenizer:
+        """A copy of the library that takes the names of special tokens for these tokens."""
+        copy = tokenizers.Tokenizer.from_str(self.library.to_str())
+        copy.encode_special_tokens = False
+        return copy
 
     @cached_property
     def _bytes_of_id(self) -> list[bytes]:
@@ -233,8 +277,8 @@ class StreamDecoder:
             return self._utf8.decode(self.tokenizer.decode_bytes([id]))
         self._held.append(id)
         text = self._new_text()
-        if text.endswith("\ufffd"):
-            return ""
+        if not text or text.endswith("\ufffd"):
+            return ""  # a token without text, too, is held: it does not say how the next one begins
         self._shown, self._held = self._held, []
         return text
 
@@ -247,4 +291,6 @@ class StreamDecoder:
 
     def _new_text(self) -> str:
         before = self.tokenizer.decode(self._shown)
-        return self.tokenizer.decode(self._shown + self._held)[len(before) :]
+        together = self.tokenizer.decode(self._shown + self._held)
+        # Bytes that are no text turn the character before them into "�" as well, which is shown already.
+        return together[len(before) :] if together.startswith(before) else self.tokenizer.decode(self._held)
