@@ -46,6 +46,12 @@ def test_masses_that_are_scaled_up_so_that_none_can_vanish_give_the_same_bits(
         assert follow(text, village()).levels == pytest.approx(levels, abs=1e-9)
 
 
+def test_following_a_text_gives_the_chance_of_the_whole_document() -> None:
+    for text in TEXTS:
+        assert follow(text, village()).ended == pytest.approx(-bits(text), abs=1e-9)
+        assert follow(text[:-1], village()).ended == follow(text + "!", village()).ended == -math.inf
+
+
 def test_spelling_and_grammar_cost_the_source_nothing() -> None:
     for text in TEXTS:
         assert all(one.bits < 1e-9 for one in letters(text) if one.cause in ("spelling", "grammar"))

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import re
 from collections.abc import Callable
@@ -42,20 +43,32 @@ PLACES: dict[str, tuple[str, Callable[[str], str]]] = {
         lambda old: "nine",
     ),
     "who has the thing": (
-        r'(?P<cause>lent \w+ (?:his|her) [\w ]+ for) .*"(?P<fixed>\w+) has it',
+        r'(?P<cause>lent \w+ (?:his|her) \w+ \w+ \w+ to) .*"(?P<fixed>\w+) has it',
         lambda old: "Emil" if old != "Emil" else "Ana",
     ),
     "what was lent": (
-        r"(?P<cause>[Ll]ent \w+ (?:his|her) \w+ \w+ \w+ for) .* brought the (?P<fixed>\w+) back",
+        r"(?P<cause>[Ll]ent \w+ (?:his|her) \w+ \w+ \w+ to) .* brought the (?P<fixed>\w+) back",
         lambda old: "key" if old != "key" else "lamp",
     ),
     "the day of the return": (
-        r"(?P<cause>said \w+)\..* On (?P<fixed>\w+day) (?=\w+ had the)",
+        r"(?P<cause>until \w+day)\..* [Oo]n (?P<fixed>\w+day) (?=the \w+ came back)",
         lambda old: "Sunday" if old != "Sunday" else "Monday",
     ),
     "the errand of the first sentence": (
-        r"(?P<cause>to buy \w+)\. .*And the (?P<fixed>\w+)\?",
+        r"(?P<cause>to buy \w+)\. .*And the (?P<fixed>\w+)\?\" asked \w+\. ",
         lambda old: "salt" if old != "salt" else "honey",
+    ),
+    "the animal that was there from the beginning": (
+        r"(?P<cause>on a string)\. .* [Tt]he (?P<fixed>\w+) ate ",
+        lambda old: "goose" if old != "goose" else "goat",
+    ),
+    "what the other is like": (
+        r"There \w+ met \w+, an? (?P<cause>\w+) .*You are (?P<fixed>\w+),",
+        lambda old: "honest" if old != "honest" else "stern",
+    ),
+    "the weather": (
+        r"It was (?P<cause>\w+ing) when .* It was still (?P<fixed>\w+)",
+        lambda old: "snowing" if old != "snowing" else "raining",
     ),
     "who wrote the letter": (
         r"From (?P<cause>\w+) [ai].*\nDear (?s:.*)\nYour \w+ friend (?P<fixed>\w+)",
@@ -81,7 +94,7 @@ def test_a_changed_fact_is_impossible_and_the_mistake_points_at_it(place: str) -
 
 def test_the_reason_names_the_sentence_that_fixes_the_fact() -> None:
     found = first_match(
-        r"(?P<cause>[^.]* lent \w+ (?:his|her) [\w ]+'s \w+, until \w+\.).* brought the (?P<fixed>\w+)"
+        r"(?P<cause>[^.]* lent \w+ (?:his|her) [\w' ]+, until \w+\.).* brought the (?P<fixed>\w+)"
     )
     mistake = check(changed(found, "fixed", "key" if found["fixed"] != "key" else "lamp"))
     assert mistake is not None
@@ -125,6 +138,14 @@ def test_each_expected_word_could_really_have_stood_there(index: int) -> None:
         for word in mistake.expected:
             opened = any(check(text[:start] + quote + word, complete=False) is None for quote in ("", '"'))
             assert opened, (text[:start], word)
+
+
+def test_without_suggestions_it_is_the_same_mistake() -> None:
+    text = sample(3, 3).replace(" the ", " a the ")
+    mistake, quick = check(text), check(text, suggest=False)
+    assert mistake is not None
+    assert mistake.expected
+    assert quick == dataclasses.replace(mistake, expected=())
 
 
 def test_an_empty_text_stops_before_the_end() -> None:

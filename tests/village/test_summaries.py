@@ -9,7 +9,7 @@ EXAMPLES = [example(71, index) for index in range(300)]
 
 # What a reader finds in a text, and what the two summaries must then say.
 READERS = {
-    r"(\w+) lent (\w+) (?:his|her) \w+ \w+ (\w+) for": (
+    r"(\w+) lent (\w+) (?:his|her) \w+ \w+ (\w+) to": (
         r"{0} lent {1} an? {2}\b",
         r"{1} borrowed an? {2} from {0}\b",
     ),

@@ -30,6 +30,12 @@ class Reading(NamedTuple, Generic[Mass]):
         total = math.fsum(self.ends.values())
         return self.shift - math.log2(total) if total else math.inf
 
+    @property
+    def bits_so_far(self) -> float:
+        """-log2 of the probability that a document begins with the text, or is the text; inf if none does."""
+        total = math.fsum([*self.ends.values(), self.unfinished])
+        return max(self.shift - math.log2(total), 0.0) if total else math.inf  # never -0 by rounding
+
 
 def read(text: str, one: Any = 1.0, *, grammar: Grammar | None = None) -> Reading:
     """Follow every walk that writes `text`. With `one=Fraction(1)` all masses are exact fractions."""
@@ -85,9 +91,15 @@ def probability(text: str, *, grammar: Grammar | None = None) -> Fraction:
     return sum(read(text, Fraction(1), grammar=grammar).ends.values(), Fraction(0))
 
 
-def bits(text: str, *, grammar: Grammar | None = None) -> float:
-    """-log2 of the probability of a complete document: the floor under any model. inf if it is impossible."""
-    return read(text, grammar=grammar).bits
+def bits(text: str, complete: bool = True, *, grammar: Grammar | None = None) -> float:
+    """-log2 of the probability of a complete document: the floor under any model. inf if it is impossible.
+
+    With complete=False: of the probability that a document begins with this text, or is this text. So
+    bits(text + "x", complete=False) - bits(text, complete=False) is what an "x" costs after the text, and
+    bits(text) - bits(text, complete=False) is what it costs to end there.
+    """
+    reading = read(text, grammar=grammar)
+    return reading.bits if complete else reading.bits_so_far
 
 
 def worlds(text: str, *, grammar: Grammar | None = None) -> dict[Facts, float]:

@@ -68,18 +68,20 @@ class Call:
 class Choose:
     """Picks one of a beat's lines, and says the words with which it begins."""
 
-    __slots__ = ("conditional", "options", "table")
+    __slots__ = ("conditions", "options", "tables")
 
     def __init__(self, options: list[tuple[Line, str, int]]):
         self.options = [(line, (line.weight, start, node)) for line, start, node in options]
-        self.conditional = any(line.when for line, _, _ in options)
-        self.table = Table([option for _, option in self.options])
+        self.conditions = list(dict.fromkeys(line.when for line, _, _ in options if line.when))
+        self.tables: dict[tuple[bool, ...], Table] = {}
 
     def open(self, facts: Facts) -> tuple[str, Table]:
         """The lines that this world allows."""
-        if not self.conditional:
-            return "", self.table
-        return "", Table([option for line, option in self.options if not line.when or line.when(facts)])
+        holds = tuple([when(facts) for when in self.conditions])
+        if holds not in self.tables:
+            options = [option for line, option in self.options if not line.when or line.when(facts)]
+            self.tables[holds] = Table(options)
+        return "", self.tables[holds]
 
     def move(self, todo: Todo, facts: Facts, value: int) -> State:
         """On to the rest of the line."""

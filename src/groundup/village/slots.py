@@ -6,6 +6,9 @@
 {x} {h} {y} {e}         a thing and its look; {x?} {h?} {an h?} chosen; {x?f} one with the trait f
 {p} {at p} {At p}       "the mill", "at the mill"; {p?} {at p?} chosen: another place than the present one
 {s} {t} {d} {f} {u} {w} hiding places, days, a subject, an errand; {s?} ... chosen
+{B} {W} {K} {F}         an animal, the weather, what somebody is like, how somebody feels; {B?} ... chosen
+{a:doing} {a:ware}      what a person of that trade does, and to what; {x:use} what a thing is wanted for;
+                        {p:spot} where exactly somebody is at a place
 {j} the {v}             a job to do, and to what; {j.past} done
 {n} {n g} {g}           a number, "two apples", "apples"; {m.was} {m.is} "was" or "were"; {n?} {g?} chosen;
                         {k?} a number below n, which leaves m = n - k
@@ -16,16 +19,19 @@
 import re
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from groundup.village.lexicon import Lexicon
+from groundup.village.lexicon import Lexicon, Place
 from groundup.village.table import Table, falling
 from groundup.village.world import Facts, swapped, with_fact
 
 NUMBERS = tuple("no one two three four five six seven eight nine ten eleven twelve".split())
 PERSONS, THINGS, PLACES = "abcri", "xy", "pqo"
+TILTED = {"K": "kind", "F": "feel"}  # facts whose choice the mood tilts
 MOST_KEPT = 8000  # tables, of about 3 kB each
 SLOT = re.compile(r"(?:(\w+) )?(\w)(?:([?!])(\w*))?(?:\.(\w+))?")
+OWN = re.compile(r"(\w):(\w+)")
 FIELD = {name: place for place, name in enumerate(Facts._fields)}
 
 # What may not be chosen again: nobody meets himself, and what is moved is moved to somewhere else.
@@ -35,7 +41,6 @@ TAKEN: dict[str, Callable[[Facts], tuple[int, ...]]] = {
     "c": lambda facts: tuple(sorted((facts.a, facts.b))),
     "r": lambda facts: tuple(sorted((facts.a, facts.b, facts.c, facts.r))),
     "x": lambda facts: facts.seen,
-    "p": lambda facts: (facts.p,),
     "q": lambda facts: (facts.p,),
     "t": lambda facts: (facts.s,),
 }
@@ -59,7 +64,8 @@ class Choice:
 
 def article(word: str) -> str:
     """The word with "a" or "an" before it: by sound, for the words that the village has."""
-    return ("an " if word[0] in "aeiou" or word.startswith(("hour", "honest")) else "a ") + word
+    vowel = word[0] in "aeiou" and not word.startswith(("used", "one-"))
+    return ("an " if vowel or word.startswith(("hour", "honest")) else "a ") + word
 
 
 def capital(word: str) -> str:
@@ -99,6 +105,9 @@ class Slots:
             "v": lexicon.objects,
             "u": lexicon.topics,
             "w": lexicon.stuff,
+            "B": lexicon.beasts,
+            "W": lexicon.skies,
+            **{one: tuple(chain(*lexicon.moods[name])) for one, name in TILTED.items()},
         }
         self.at = tuple(f"{place.at} {place.name}" for place in lexicon.places)
 
@@ -111,6 +120,8 @@ class Slots:
         if name[0] in ":~":
             shape = SHAPES[form]
             return self.tilted(name[1:], shape) if name[0] == "~" else self.listed(name[1:], shape)
+        if own := OWN.fullmatch(slot):
+            return self.belonging(*own.groups())
         match = SLOT.fullmatch(slot)
         assert match, f"the slot {slot!r} of {line!r} has no meaning"
         form, register, mark, trait, ending = (group or "" for group in match.groups())
@@ -134,18 +145,36 @@ class Slots:
         table = Table([(weight, shape(word), None) for weight, word in falling(self.lexicon.words[name])])
         return Choice(lambda facts: table)
 
-    def tilted(self, name: str, shape: Callable[[str], str]) -> Choice:
-        """A word of a list with a warm and a cold half: the half of the mood is three times as likely."""
-        halves = self.lexicon.moods[name]
+    def tilted(self, name: str, shape: Callable[[str], str], register: str = "") -> Choice:
+        """A word of a list with a warm and a cold half: the half of the mood is three times as likely.
+
+        With a register the word is a fact from here on.
+        """
+        warm, cold = (falling(words) for words in self.lexicon.moods[name])
+        words = [*((weight, word, 0) for weight, word in warm), *((weight, word, 1) for weight, word in cold)]
         tables = [
             Table(
-                (weight * (3 if half == mood else 1), shape(word), None)
-                for half, words in enumerate(halves)
-                for weight, word in falling(words)
+                (weight * (3 if half == mood else 1), shape(word), n if register else None)
+                for n, (weight, word, half) in enumerate(words)
             )
             for mood in (0, 1)
         ]
-        return Choice(lambda facts: tables[facts.mood])
+        if not register:
+            return Choice(lambda facts: tables[facts.mood])
+        return Choice(lambda facts: tables[facts.mood], lambda facts, n: with_fact(facts, FIELD[register], n))
+
+    def belonging(self, register: str, name: str) -> Choice:
+        """A word that goes with a fact: what a baker does, what a lamp is for, where one sits."""
+        lexicon, field = self.lexicon, FIELD[register]
+        owners = {"x": lexicon.things, "y": lexicon.things, **dict.fromkeys(PLACES, lexicon.places)}
+        lists = [getattr(owner, name) for owner in owners.get(register, lexicon.people)]
+        lists += [lexicon.nowhere] if register in PLACES else []  # the place with the number -1
+        tables = [Table((weight, word, None) for weight, word in falling(words)) for words in lists]
+
+        def table(facts: Any) -> Table:
+            return tables[facts[field]]
+
+        return Choice(table)
 
     def one_of_two(self, register: str) -> Choice:
         """Either of the two persons, by name; whoever is chosen has the role `register` from here on."""
@@ -166,17 +195,22 @@ class Slots:
             return Choice(lambda facts: numbers, lambda facts, n: with_fact(facts, FIELD["n"], n))
         if register == "k":
             return Choice(self.fewer, lambda facts, k: facts._replace(k=k, m=facts.n - k))
+        if register in TILTED:
+            return self.tilted(TILTED[register], SHAPES[form], register)
         field, words = FIELD[register], self.spoken(register, form, trait)
         taken = TAKEN.get(register, lambda facts: ())
+        if register == "w":
+            barred = [self.unsold(place) for place in self.lexicon.places] + [()]  # no place: everything
+            taken = lambda facts: barred[facts.p]  # noqa: E731
 
         def table(facts: Facts) -> Table:
-            barred = taken(facts)
+            out = taken(facts)
 
             def options() -> list[tuple[int, str, Any]]:
-                free = [i for i, word in enumerate(words) if word and i not in barred]
+                free = [i for i, word in enumerate(words) if word and i not in out]
                 return [(weight, words[i], i) for weight, i in falling(free)]
 
-            return self.keep((register, form, trait, barred), options)
+            return self.keep((register, form, trait, out), options)
 
         def take(facts: Facts, value: int) -> Facts:
             if register in THINGS:
@@ -184,6 +218,12 @@ class Slots:
             return with_fact(facts, field, value)
 
         return Choice(table, take)
+
+    def unsold(self, place: Place) -> tuple[int, ...]:
+        """The stuff that nobody goes to a place for; none at all in a village that is too small for that."""
+        stuff = self.lexicon.stuff
+        found = tuple(n for n, one in enumerate(stuff) if one not in place.stuff)
+        return found if len(found) < len(stuff) else ()
 
     def fewer(self, facts: Facts) -> Table:
         """A number of goods that leaves at least one."""
@@ -244,6 +284,13 @@ class Slots:
         for names in self.names.values():
             yield from names
         yield from self.at
+        for person in self.lexicon.people:
+            yield from (*person.doing, *person.ware)
+        for thing in self.lexicon.things:
+            yield from thing.use
+        for place in self.lexicon.places:
+            yield from place.spot
+        yield from self.lexicon.nowhere
         yield from (f"{person.trade} {person.name}'s" for person in self.lexicon.people)
         yield from (one for one, _ in self.lexicon.goods)
         yield from (job.past for job in self.lexicon.jobs)

@@ -46,6 +46,20 @@ class Facts(NamedTuple):
     w: int = -1  # the errand: what somebody set out to get
     z: int = -1  # the sort of a notice: lost, found, sale, feast, trick
     u: int = -1  # a subject of talk
+    B: int = -1  # the animal that runs through the document
+    W: int = -1  # the weather
+    K: int = -1  # what the other person is like
+    F: int = -1  # how the writer of a letter feels
+
+
+def met(facts: Facts) -> bool:
+    """The document has its animal."""
+    return facts.B >= 0
+
+
+def unmet(facts: Facts) -> bool:
+    """No animal has come up that the document could speak of again."""
+    return facts.B < 0
 
 
 Todo = tuple[int, ...]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from groundup.village.patterns import Kind, Line, beat
-from groundup.village.world import Facts
+from groundup.village.world import Facts, met
 
 SORTS = ("lost", "found", "sale", "feast", "trick")
 
@@ -20,6 +20,11 @@ def only(*names: str) -> Callable[[Facts], bool]:
     return lambda facts: facts.z in numbers
 
 
+def both(one: Callable[[Facts], bool], other: Callable[[Facts], bool]) -> Callable[[Facts], bool]:
+    """A condition that holds when both of these hold."""
+    return lambda facts: one(facts) and other(facts)
+
+
 HEADING = beat(
     Line(
         "LOST {at o?} on {f?}: {an e?} {y?}, {~state}. It belongs to {a?}, the {a.trade}.",
@@ -27,7 +32,7 @@ HEADING = beat(
         then=sort("lost"),
     ),
     Line(
-        "{a?}, the {a.trade}, LOST {an e?} {y?} {at o?} on {f?} while {:doing} {:objects}.",
+        "{a?}, the {a.trade}, LOST {an e?} {y?} {at o?} on {f?} while {a:doing} {a:ware}.",
         2,
         then=sort("lost"),
     ),
@@ -36,7 +41,11 @@ HEADING = beat(
         "FOR SALE {at o?} on {f?}: {an e?} {y?}, {~state}. Ask for {a?}, the {a.trade}.", 3, then=sort("sale")
     ),
     Line("{a?}, {an ~kind} {a.trade}, SELLS {an e?} {y?} {at o?} on {f?}.", 2, then=sort("sale")),
-    Line("{A :occasion} {at o?} on {f?}! {a?}, {an ~kind} {a.trade}, brings {w?}.", 4, then=sort("feast")),
+    Line(
+        "{A :occasion} {at o?} on {f?}! {a?}, {an ~kind} {a.trade}, brings {:number} {a:ware}.",
+        4,
+        then=sort("feast"),
+    ),
     Line("RICH BEFORE {f?}! {a?}, {an ~kind} {a.trade}, has a magic {y?} {at o?}.", 2, then=sort("trick")),
     Line(
         "A SECRET {at o?}! {a?} makes {w?} from {:stuff} with a magic {y?}, only on {f?}.",
@@ -46,16 +55,22 @@ HEADING = beat(
     glue="",
 )
 ENDING = beat(
-    Line("Bring the {y} to {a}{>doing}, or leave it {>there}.", when=only("lost")),
-    Line("{a} waits for it {at o}{>doing}.", when=only("lost")),
-    Line("Look for the {e} {y} {>there}, {>there} and {>there}.", when=only("lost")),
-    Line("Is it yours? Come to {o} with {>gift} and {>gift}.", when=only("found")),
-    Line("{a} keeps the {e} {y} {>there}{>doing}.", when=only("found")),
-    Line("Ask for {a} {at o}, and bring {>price} and {>gift}.", when=only("sale")),
-    Line("{a} waits {at o} on {f}{>doing}.", when=only("sale", "feast")),
-    Line("{a} wants {>gift} and {>gift} {at o} on {f}.", when=only("feast", "trick")),
-    Line("Tell nobody but {r?}, and bring {>gift} to {a} {at o}.", when=only("trick")),
-    Line("Only until {f}! {a} waits {at o}{>doing}.", when=only("trick")),
+    Line("Bring the {y} to {a} {at o} and get {>gift} from {r?}.", when=only("lost")),
+    Line("{a} waits for it {at o}{>doing_a}.", when=only("lost")),
+    Line("Without it {a} cannot {>use_y} and is {~feel} as {an :animal}.", 2, when=only("lost")),
+    Line("Is it yours? Come to {o} with {>gift}, and say what you want it for.", when=only("found")),
+    Line("Come soon with {>gift}: {a} has begun to {>use_y}.", 2, when=only("found")),
+    Line("{a} keeps the {e} {y} {s?} until {r?} comes back.", when=only("found")),
+    Line("Ask for {a} {at o}, and bring {>price}.", when=only("sale")),
+    Line("Why is the {y} for sale? {r?} says that it {:quirk}.", when=only("sale")),
+    Line("{a} waits {at o} on {f}{>doing_a}.", when=only("sale", "feast")),
+    Line("Come to {o} on {f}, or {a} and {r?} must eat it all.", when=only("feast")),
+    Line("There is a prize for the {:contest}: {>gift} from {a}.", 2, when=only("feast")),
+    Line("Tell nobody but {r?}, and bring {>price} to {a} {at o}.", when=only("trick")),
+    Line("Only until {f}! {a} waits {at o}{>doing_a}.", when=only("trick")),
+    Line("Nobody gets {>price} back from {a} after {f}.", when=only("trick")),
+    Line("The {B} is not for sale.", when=both(met, only("sale"))),
+    Line("The {B} will be there too, says {a}.", 2, when=both(met, only("feast"))),
 )
 KIND = Kind(
     name="notice",

@@ -17,9 +17,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from groundup.village.check import check, vocabulary
-from groundup.village.filter import bits
 from groundup.village.grammar import Grammar, village
-from groundup.village.tasks.told import follow, put_together, way
+from groundup.village.tasks.told import Followed, Part, follow, put_together, way
 
 # A token with several causes counts for the first of them.
 CAUSES: tuple[str, ...] = ("fact", "free", "grammar", "spelling")
@@ -46,13 +45,28 @@ def causes(text: str, *, grammar: Grammar | None = None) -> list[Piece]:
     return pieces
 
 
+class Explained(NamedTuple):
+    """What can be said about each character of a text, and about the words that its world fixes."""
+
+    letters: list[Piece]  # one for each character, in order, and an empty one for the end
+    facts: list[Part]  # the words of which something said before has settled what they are
+
+
 def letters(text: str, *, grammar: Grammar | None = None) -> list[Piece]:
     """One piece for each character of a text, in order, and an empty one for its end."""
+    return explained(text, grammar=grammar).letters
+
+
+def explained(text: str, *, grammar: Grammar | None = None) -> Explained:
+    """All letters of a text and all facts in it, by following it once."""
     grammar = grammar or village()
     followed = follow(text, grammar)
-    facts = set[int]()
-    for part in put_together(text, way(followed), grammar).parts:
-        facts.update(range(part.start, part.end) if part.cause == "fact" else ())
+    facts = [part for part in put_together(text, way(followed), grammar).parts if part.cause == "fact"]
+    return Explained(_letters(text, followed, facts, grammar), facts)
+
+
+def _letters(text: str, followed: Followed, parts: list[Part], grammar: Grammar) -> list[Piece]:
+    facts = {position for part in parts for position in range(part.start, part.end)}
     spelled = spelling(text, grammar)
     found = []
     for n, (here, after) in enumerate(zip(followed.levels, followed.levels[1:], strict=False)):
@@ -61,10 +75,11 @@ def letters(text: str, *, grammar: Grammar | None = None) -> list[Piece]:
         cost = max(here - after, 0.0)
         cause = "fact" if n in facts else "free" if cost > NOTHING else "grammar"
         found.append(Piece(n, n + 1, cost, "spelling" if n in spelled else cause))
-    if mistake := check(text, grammar=grammar):
-        cause = mistake.cause if len(found) < len(text) else "end"
+    if followed.ended == -math.inf:
+        mistake = check(text, suggest=False, grammar=grammar)
+        cause = mistake.cause if mistake and len(found) < len(text) else "end"
         return [*found, Piece(len(found), len(text), math.inf, cause)]
-    cost = max(followed.levels[-1] + bits(text, grammar=grammar), 0.0)
+    cost = max(followed.levels[-1] - followed.ended, 0.0)
     return [*found, Piece(len(text), len(text), cost, "free" if cost > NOTHING else "grammar")]
 
 

@@ -8,6 +8,7 @@ impossible.
 
 import math
 import re
+from itertools import product
 from typing import NamedTuple
 
 from groundup.village.filter import bits
@@ -115,12 +116,16 @@ def kindred(said: str, register: str) -> list[str]:
 
 
 def exchanged(text: str, new: dict[str, str], register: str) -> str:
-    """The text with words exchanged, and with what goes with them: a person's trade, a single apple."""
+    """The text with words exchanged, and with what goes with them: a person's work, a single apple."""
     lexicon = village().lexicon
     pairs = dict(new)
     if register in "abci":
-        trade = {person.name: person.trade for person in lexicon.people}
-        pairs |= {trade[old]: trade[name] for old, name in new.items()}
+        people = {person.name: person for person in lexicon.people}
+        for old, name in new.items():
+            one, other = people[old], people[name]
+            pairs |= {one.trade: other.trade, **dict(zip(one.ware, other.ware, strict=True))}
+            both = zip(product(one.doing, one.ware), product(other.doing, other.ware), strict=True)
+            pairs |= {" ".join(work): " ".join(same) for work, same in both}
     if register == "g":
         one = {many: single for single, many in lexicon.goods}
         pairs |= {one[old]: one[name] for old, name in new.items()}

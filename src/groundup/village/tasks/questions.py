@@ -86,8 +86,9 @@ LINES: dict[str, tuple[Ask, ...]] = {
     "I keep {k?} of the {g}": (Ask("How many {g} does {i} keep?", "{k}"),),
     "of the {g}; I keep {m}": (Ask("How many {g} does {i} keep?", "{m}"),),
     "to {:get} {w?}": (Ask("What did {i} need?", "{w}"),),
-    "needed {w?}": (Ask("What did {i} need?", "{w}"),),
-    "had no {w?}, so {a?}": (Ask("Where did {i} go?", "to {o}"),),
+    "and {:get} {w?}": (Ask("What did {i} need?", "{w}"),),
+    "had no {w?}": (Ask("What did {i} need?", "{w}"),),
+    "for {w?}": (Ask("What did {i} need?", "{w}"), Ask("Where did {i} go?", "to {o}")),
 }
 # What can be asked about a whole document of a kind.
 KINDS: dict[str, tuple[Ask, ...]] = {

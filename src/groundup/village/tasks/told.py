@@ -4,13 +4,16 @@
 """
 
 import math
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from groundup.village.filter import SHIFT, SMALL
 from groundup.village.grammar import END, Grammar, village
 from groundup.village.nodes import Call, Done, Say
 from groundup.village.randomness import Draws
-from groundup.village.world import Facts, State
+from groundup.village.slots import FIELD, Fact
+from groundup.village.table import falling
+from groundup.village.world import Facts, State, with_fact
 
 Spot = tuple[int, State]  # a position in the text and a state of the walk there
 
@@ -22,6 +25,7 @@ class Part(NamedTuple):
     end: int
     cause: str  # "fixed" words of the line, a "fact" that was settled before, or a "choice" made here
     register: str  # the letter of the fact (see `slots.py`), or ""
+    guess: str = ""  # of a fact: what one who has not read the story would say here, see `guessed`
 
 
 class Event(NamedTuple):
@@ -48,6 +52,7 @@ class Followed(NamedTuple):
     levels: list[float]  # log2 of the chance that a document begins with text[:n], for n = 0 ... length
     before: dict[Spot, tuple[float, Spot]]  # the likeliest spot before each spot, and log2 of its mass
     last: Spot  # the likeliest spot at the furthest position; the end, if the text is a document
+    ended: float  # log2 of the chance of the text as a whole document; -inf if it is none
 
 
 def tell(seed: int, index: int, *, grammar: Grammar | None = None) -> Told:
@@ -89,9 +94,13 @@ def put_together(text: str, spots: list[Spot], grammar: Grammar) -> Told:
         node = grammar.nodes[at]
         for part in node.parts if isinstance(node, Say | Call) else ():
             said = part if isinstance(part, str) else part.render(facts)
-            cause, register = ("fixed", "") if isinstance(part, str) else ("fact", part.register)
-            parts.append(Part(position, position + len(said), cause, register))
-            position += len(said)
+            end_of_part = position + len(said)
+            if isinstance(part, str):
+                parts.append(Part(position, end_of_part, "fixed", ""))
+            else:
+                guess = guessed(part, facts, grammar)
+                parts.append(Part(position, end_of_part, "fact", part.register, guess))
+            position = end_of_part
         if position < end:
             parts.append(Part(position, end, "choice", ""))
         if isinstance(node, Done):
@@ -99,6 +108,32 @@ def put_together(text: str, spots: list[Spot], grammar: Grammar) -> Told:
         elif isinstance(node, Say) and node.last:
             lines.append(Event(node.line.text, end, state[2]))
     return Told(text, tuple(parts), tuple(events), tuple(lines), spots[-1][1][2])
+
+
+def guessed(part: Fact, facts: Facts, grammar: Grammar) -> str:
+    """The most frequent word that fits in the place of a fact.
+
+    So guesses one who knows the line, and of the fact only how often the source chooses each of its values.
+    """
+    field, chances = FIELD[part.register], dict[str, float]()
+    for value, weight in frequencies(part.register, grammar):
+        word = part.render(with_fact(facts, field, value))
+        chances[word] = chances.get(word, 0.0) + weight
+    return max(chances, key=lambda word: chances[word])
+
+
+@lru_cache(maxsize=100)
+def frequencies(register: str, grammar: Grammar) -> list[tuple[int, float]]:
+    """The values of a fact, and how often each is chosen.
+
+    Of numbers, n is any from 2 to the most there are; k of them go, at least one of them, and m are left.
+    """
+    most = grammar.lexicon.most
+    if register == "n":
+        return [(n, 1.0) for n in range(2, most + 1)]
+    if register in ("k", "m"):
+        return [(part, sum(1 / (n - 1) for n in range(part + 1, most + 1))) for part in range(1, most)]
+    return [(value, weight) for weight, value in falling(range(len(grammar.slots.names[register])))]
 
 
 def follow(text: str, grammar: Grammar) -> Followed:
@@ -137,7 +172,8 @@ def follow(text: str, grammar: Grammar) -> Followed:
                     before[end, new] = level, (position, state)
     levels = [math.log2(c) - s if c else -math.inf for c, s in zip(chances, shifts, strict=True)]
     final = ended or reached
-    return Followed(levels, before, (position, max(final, key=lambda state: final[state])))
+    last = position, max(final, key=lambda state: final[state])
+    return Followed(levels, before, last, math.log2(sum(ended.values())) - shift if ended else -math.inf)
 
 
 def moves(
