@@ -50,6 +50,23 @@ def test_each_document_has_the_sum_of_its_windows(loaded, documents):
     assert [which for which, sum_of_it in enumerate(nats) if sum_of_it == 0] == [5]  # nothing but a border
 
 
+def test_each_target_has_its_own_likelihood_with_all_that_its_window_shows(loaded, documents):
+    found = rolling(loaded.model, documents, context=7, tokens_per_batch=30)
+    for which, ids in enumerate(documents):
+        assert len(found.each[which]) == len(found.first[which]) == max(0, len(ids) - 1)
+        for start, scored, end in windows_of(len(ids) - 1, 7, 3):
+            with torch.no_grad():
+                text = torch.tensor(ids[start:end])
+                log_p = loaded.model(text[None])[0, scored - start :].double().log_softmax(-1).numpy()
+            targets = ids[scored + 1 : end + 1]
+            assert found.each[which][scored:end] == pytest.approx(
+                -log_p[np.arange(len(targets)), targets], abs=1e-4
+            )
+            assert found.first[which][scored:end].tolist() == (log_p.argmax(1) == targets).tolist()
+    assert sum(each.sum() for each in found.each) == pytest.approx(found.nats.sum(), rel=1e-12)
+    assert sum(first.sum() for first in found.first) == found.right.sum()
+
+
 def test_texts_within_the_context_have_the_loss_that_transformers_says(loaded, documents, tmp_path):
     save(tmp_path, loaded)
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path).eval()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 from groundup.errors import UserError
-from groundup.generation.engine import Piece, generate, next_tokens, prompt_ids
+from groundup.generation.engine import Piece, generate, next_tokens, prompt_ids, write_documents
 from groundup.generation.sample import Sampling
 from groundup.weights.folder import save
 
@@ -44,6 +44,39 @@ def test_a_token_is_drawn_from_what_a_whole_forward_says(random_model):
             logits = random_model.model(torch.tensor([expected]))[0, -1, :261]
         expected.append(int(torch.multinomial((logits / 1.2).softmax(-1), 1, generator=generator)))
     assert ours == expected[len(ids) :]
+
+
+def test_documents_that_are_written_at_once_are_those_that_a_whole_forward_says(random_model):
+    sampling, generator = Sampling(temperature=1.2, top_k=0), torch.Generator().manual_seed(5)
+    ours = write_documents(random_model, 60, 20, sampling, torch.Generator().manual_seed(5))
+    rows = torch.zeros(60, 1, dtype=torch.long)
+    for _ in range(20):
+        with torch.no_grad():
+            logits = random_model.model(rows)[:, -1, :261]
+        new = torch.multinomial((logits / 1.2).softmax(-1), 1, generator=generator)
+        rows = torch.cat([rows, new], dim=1)
+    assert [ids for ids, _ in ours] == [_until_border(row) for row in rows[:, 1:].tolist()]
+    assert [ended for _, ended in ours] == [0 in row for row in rows[:, 1:].tolist()]
+    assert len({len(ids) for ids, ended in ours if ended}) > 3  # they end one after the other
+
+
+def _until_border(ids: list[int]) -> list[int]:
+    return ids[: ids.index(0)] if 0 in ids else ids
+
+
+def test_a_written_document_ends_at_the_border_or_where_there_is_no_room(speaker, random_model):
+    script = [*speaker("").tokenizer.encode("abc"), 0, 50, 50]
+    how = (2, 10, GREEDY, torch.Generator())
+    assert write_documents(speaker(script), *how) == [(script[:3], True)] * 2
+    assert (
+        write_documents(speaker("abcdefghijklmnop"), *how)
+        == [(speaker("").tokenizer.encode("abcdefghij"), False)] * 2
+    )
+    assert len(write_documents(speaker("abcdefghij", 6), *how)[0][0]) == 5
+    random_model.model.train()
+    write_documents(random_model, 1, 2, GREEDY, torch.Generator())
+    assert random_model.model.training
+    random_model.model.eval()
 
 
 def test_a_prompt_begins_a_document_and_its_special_names_are_plain_text(random_model):

@@ -9,8 +9,9 @@ import pytest
 from groundup import report
 from groundup.errors import UserError
 from groundup.report.markup import element
-from groundup.report.read import Mistake, Sample
+from groundup.report.read import Sample
 from groundup.report.samples import stages, underlined
+from groundup.report.scores import Mistake
 
 HOSTILE = " ".join(
     (
@@ -232,3 +233,39 @@ def test_the_terminal_gets_the_same_in_a_few_lines(make_run):
         "",
         "perplexity bits_per_byte: 0.5213 [0.51, 0.53], n = 400",
     ]
+
+
+def learned_run(make_run, mistake):
+    score = {"task": "village", "metric": "possible_samples", "value": 0.5, "interval": [0.2, 0.8], "n": 2}
+    texts = [{"text": "Ana walked to <the> mill.", "ended": True, "mistake": mistake}]
+    texts.append({"text": "Tom slept.", "ended": True, "mistake": None})
+    score |= {"details": {"mistakes": {"fact": 1}, "samples": texts}, "version": 1}
+    return make_run(evaluation=[score])
+
+
+def test_what_it_wrote_by_itself_is_shown_with_its_first_mistake(make_run, read_page):
+    mistake = {"position": 4, "word": "walked", "why": "Ana <sleeps>.", "cause": "fact"}
+    path = report.write(learned_run(make_run, mistake))
+    page, source = read_page(path), path.read_text(encoding="utf-8")
+    assert "What it has learned" in [text for tag, text in page.texts if tag == "h2"]
+    assert '<u class="wrong">walked</u>' in source
+    for words in (
+        "Ana <sleeps>.",
+        "impossible after 16 % of it",
+        "possible to its end",
+        "first 2 of 2 documents",
+    ):
+        assert words.lower() in page.text.lower(), words
+    assert "in the 1 that are impossible: 1 contradict what was said before." in page.text
+    assert "<the>" in page.text
+
+
+def test_a_run_whose_texts_have_no_known_rules_has_no_such_section(make_run, read_page):
+    page = read_page(report.write(make_run()))
+    assert "What it has learned" not in page.text
+
+
+def test_the_terminal_tells_what_was_learned_in_words_and_not_twice(make_run):
+    said = report.describe(learned_run(make_run, None))
+    assert "Possible documents: 50 % [20 % to 80 %] of 2 that it wrote by itself." in said
+    assert "possible_samples" not in said

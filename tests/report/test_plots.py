@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from groundup.report.charts import charts
+from groundup.report.charts import causes, charts
 from groundup.report.plots import MOST_POINTS, png, smooth, svg, thin
 from groundup.report.read import read
 
@@ -83,3 +83,26 @@ def test_importing_the_report_imports_no_matplotlib_and_drawing_no_pyplot(make_r
         "r.write(sys.argv[1]); assert not {'matplotlib.pyplot', 'torch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(make_run())], check=True)
+
+
+def validation(step, **costs):
+    line = {"kind": "validation", "step": step, "loss": 2.0, "bits_per_byte": 2.0}
+    return line | {"excess_bits_per_document": costs}
+
+
+def test_what_is_learned_when_has_a_line_for_each_cause_that_costs_a_bit(make_run):
+    lines = [
+        validation(
+            step, fact=90.0 - step, free=200 / (step + 1), grammar=0.0 if step else 300.0, spelling=0.2
+        )
+        for step in range(5)
+    ]
+    chart = causes(read(make_run(metrics=lines)))
+    assert chart is not None
+    # Grammar has a single point above 0, which makes no line; spelling never costs as much as one bit.
+    assert [label for _, label in chart.legend] == ["facts that the text has settled", "free choices"]
+    drawn = svg(chart, 400, 240, "a")
+    assert "var(--third)" in drawn
+    assert "var(--main)" in drawn
+    assert 'aria-label="What is learned when. What is left' in drawn
+    assert causes(read(make_run("plain"))) is None

@@ -2,6 +2,7 @@
 
 import pytest
 
+from groundup import report
 from groundup.report import numerals, words
 from groundup.report.read import read
 
@@ -120,3 +121,54 @@ def test_what_is_learned_is_counted_from_the_floor(make_run):
     # 400 % above the floor of 0.5 at the start, 50 % at the end: 7 of 8 parts are gone.
     said = words.excess_sentence(read(make_run(metrics=metrics))).replace("\N{NO-BREAK SPACE}", " ")
     assert said.endswith("shrank from 400 % to 50 %: 87.5 % of what there was to learn is learned.")
+
+
+def followed(*costs):
+    """Validations that tell what each cause costs, in bits per document."""
+    return [
+        line | {"excess_bits_per_document": dict(cost)}
+        for line, cost in zip(validations(*(3.0 - 0.1 * i for i in range(len(costs)))), costs, strict=True)
+    ]
+
+
+def test_what_each_cause_has_left_is_told_soonest_learned_first(make_run):
+    start = {"fact": 100.0, "free": 200.0, "grammar": 400.0, "spelling": 0.3}
+    end = {"fact": 60.0, "free": 20.0, "grammar": 4.0, "spelling": 0.1}
+    run = read(make_run(metrics=followed(start, end)))
+    assert words.causes_sentence(run).replace("\N{NO-BREAK SPACE}", " ") == (
+        "What is left of the bits that each cost at step 0: grammar 1.0 %, free choices 10 % and facts that "
+        "the text has settled 60 %."
+    )
+
+
+def a_score(metric, value, interval=None, chance=None, n=128):
+    return {
+        "task": "village", "metric": metric, "value": value, "interval": interval, "n": n, "chance": chance,
+        "protocol": "so", "version": 1,
+    }  # fmt: skip
+
+
+def test_an_evaluation_is_told_in_sentences():
+    records = [
+        a_score("bits_per_byte", 0.4567, (0.45, 0.46)),
+        a_score("excess_percent", 12.34, (12.0, 12.7)),
+        a_score("facts_learned", 0.83, (0.81, 0.85), chance=0.141),
+        a_score("possible_samples", 0.25, (0.18, 0.33)),
+        a_score("possible_part", 0.6),
+        a_score("excess_bits", 20.6),
+        a_score("excess_bits_fact", 9.0),
+        a_score("excess_bits_free", 11.5),
+        a_score("excess_bits_grammar", 0.06),
+        a_score("excess_bits_spelling", 0.04),
+    ]
+    assert report.tell(records) == [
+        "Loss on new text: 0.457 bits per byte, 12 % [12 % to 13 %] above the best possible.",
+        "Facts learned: 83 % [81 % to 85 %] of the words that the text before them has settled; one who "
+        "ignores that text guesses 14 %.",
+        "Possible documents: 25 % [18 % to 33 %] of 128 that it wrote by itself; on average one stays "
+        "possible for 60 % of its length.",
+        "Of the 21 bits that it still pays too much for a document: 12 for free choices, 9.0 for facts that "
+        "the text has settled, 0.06 for grammar and 0.04 for spelling.",
+    ]
+    assert report.tell(records[:1]) == ["Loss on new text: 0.457 bits per byte [0.450 to 0.460]."]
+    assert report.tell([a_score("made_up", 1.0)]) == []

@@ -14,10 +14,6 @@ from groundup.tasks._task import Task
 from groundup.text.tokenizer import Tokenizer
 from groundup.weights.folder import Loaded
 
-STORIES = [
-    f"Story {number}: once upon a time there was a {number % 7}.\n" * (1 + number % 3) for number in range(40)
-]
-
 
 @pytest.fixture(params=TASKS.names())
 def task(request: pytest.FixtureRequest) -> Task:
@@ -33,8 +29,10 @@ def loaded() -> Loaded:
     return Loaded(model, Tokenizer.from_bytes(), config)
 
 
-def texts_of(loaded: Loaded, count: int = 40) -> Texts:
-    return Texts.from_strings(loaded.tokenizer, STORIES[:count], floor=lambda text: 2.0 * len(text))
+@pytest.fixture(params=[1, 5, 40])
+def texts(request: pytest.FixtureRequest, loaded: Loaded, stories: list[str]) -> Texts:
+    """Texts that every task so far can be asked of, a few and many."""
+    return Texts.from_strings(loaded.tokenizer, stories[: request.param], floor=lambda text: 0.3 * len(text))
 
 
 def test_a_task_says_its_name_its_version_and_what_it_is_about(task):
@@ -43,11 +41,11 @@ def test_a_task_says_its_name_its_version_and_what_it_is_about(task):
     assert task.version >= 1
     assert task.about
     assert "\n" not in task.about
+    assert task.needs
 
 
-@pytest.mark.parametrize("count", [1, 5, 40])
-def test_every_score_is_finite_inside_its_interval_and_says_what_it_is(task, loaded, count):
-    scores = task.score(loaded, texts_of(loaded, count), None)
+def test_every_score_is_finite_inside_its_interval_and_says_what_it_is(task, loaded, texts):
+    scores = task.score(loaded, texts, None)
     assert scores
     assert len({score.metric for score in scores}) == len(scores)
     for score in scores:
@@ -62,12 +60,15 @@ def test_every_score_is_finite_inside_its_interval_and_says_what_it_is(task, loa
     assert json.loads(json.dumps([score.as_json() for score in scores]))
 
 
-def test_the_same_model_and_texts_give_the_same_scores(task, loaded):
-    assert task.score(loaded, texts_of(loaded), None) == task.score(loaded, texts_of(loaded), None)
+@pytest.mark.parametrize("texts", [5], indirect=True)
+def test_the_same_model_and_texts_give_the_same_scores(task, loaded, texts):
+    assert task.score(loaded, texts, None) == task.score(loaded, texts, None)
 
 
-def test_a_task_tells_how_far_it_is(task, loaded):
+@pytest.mark.parametrize("texts", [5], indirect=True)
+def test_a_task_tells_how_far_it_is(task, loaded, texts):
     told = []
-    task.score(loaded, texts_of(loaded), lambda done, total: told.append((done, total)))
+    task.score(loaded, texts, lambda done, total: told.append((done, total)))
     assert told
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1][0] == told[-1][1]

@@ -55,7 +55,8 @@ def some_figures(n_documents: int, windows_each: int = 2) -> tuple[Likelihoods, 
     rng = np.random.default_rng(0)
     document = np.repeat(np.arange(n_documents), windows_each)
     targets = np.full(len(document), 10.0)
-    found = Likelihoods(document, rng.uniform(10, 30, len(document)), np.zeros(len(document)), targets)
+    nats = rng.uniform(10, 30, len(document))
+    found = Likelihoods(document, nats, np.zeros(len(document)), targets, [], [])
     nothing = [np.zeros(1, dtype=np.int64)] * n_documents
     n_bytes = np.full(n_documents, 40 * windows_each // 2)
     return found, Texts(nothing, n_bytes, np.full(n_documents, 20.0))

@@ -42,6 +42,8 @@ class Likelihoods(NamedTuple):
     nats: np.ndarray  # (windows,) float64, the sum of -log p over the targets scored there
     right: np.ndarray  # (windows,) how many of them were the model's first choice
     targets: np.ndarray  # (windows,) how many they are
+    each: list[np.ndarray]  # of each document, (targets,) float64: the nats of every target
+    first: list[np.ndarray]  # of each document, (targets,) bool: whether it was the model's first choice
 
     def by_document(self, values: np.ndarray, n_documents: int) -> np.ndarray:
         """(documents,) the sums over each document's windows."""
@@ -83,7 +85,15 @@ def rolling(
         for start, scored, end in windows_of(len(ids) - 1, context, max(1, context // 2))
     ]
     by_length = sorted(range(len(rows)), key=lambda i: rows[i][3] - rows[i][1])
-    result = Likelihoods(np.array([row[0] for row in rows], dtype=np.int64), *np.zeros((3, len(rows))))
+    n_targets = [max(0, len(ids) - 1) for ids in documents]
+    result = Likelihoods(
+        document=np.array([row[0] for row in rows], dtype=np.int64),
+        nats=np.zeros(len(rows)),
+        right=np.zeros(len(rows)),
+        targets=np.zeros(len(rows)),
+        each=[np.zeros(n) for n in n_targets],
+        first=[np.zeros(n, dtype=bool) for n in n_targets],
+    )
     was_training, device = model.training, model.tokens.weight.device
     model.eval()
     done = 0
@@ -95,9 +105,13 @@ def rolling(
             text = torch.from_numpy(np.asarray(documents[which][start : end + 1], dtype=np.int64))
             ids[row, : end - start] = text[:-1]
             wanted[row, scored - start : end - start] = text[scored - start + 1 :]
-        each, first = _token_scores(model, ids.to(device), wanted.to(device))
-        result.nats[group], result.right[group] = each.sum(1).numpy(), first.sum(1).numpy()
+        scores = _token_scores(model, ids.to(device), wanted.to(device))
+        each, first = scores[0].numpy(), scores[1].numpy()  # (B, T)
+        result.nats[group], result.right[group] = each.sum(1), first.sum(1)
         result.targets[group] = (wanted != IGNORED).sum(1).numpy()
+        for row, (which, start, scored, end) in enumerate(rows[i] for i in group):
+            result.each[which][scored:end] = each[row, scored - start : end - start]
+            result.first[which][scored:end] = first[row, scored - start : end - start]
         done += len(group)
         if progress:
             progress(done, len(rows))

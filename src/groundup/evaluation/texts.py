@@ -44,6 +44,11 @@ class Texts:
         floor_bits = None if floor is None else [floor(text) for text in taken]
         return cls._fitting(tokenizer, ids, n_bytes, floor_bits, max_tokens or tokens, source)
 
+    def text(self, tokenizer: Tokenizer, number: int) -> str:
+        """The text of one document, without its borders."""
+        ids = self.ids[number][1:]
+        return tokenizer.decode((ids[:-1] if ids[-1] == tokenizer.border_id else ids).tolist())
+
     @classmethod
     def from_shard(
         cls, shard: Shard, tokenizer: Tokenizer, max_tokens: int = 0, *, source: str = "validation part"

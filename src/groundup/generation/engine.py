@@ -89,6 +89,36 @@ def next_tokens(
         yield int(new)
 
 
+def write_documents(
+    loaded: Loaded, count: int, max_tokens: int, sampling: Sampling, generator: torch.Generator
+) -> list[tuple[list[int], bool]]:
+    """Write new documents from nothing, all at once: the ids of each, and whether it came to its end.
+
+    The border is neither in the ids nor counted by max_tokens. It takes about a tenth of the time of writing
+    one after the other.
+    """
+    model, border = loaded.model, loaded.tokenizer.border_id
+    length = min(1 + max_tokens, loaded.config.context_length)
+    cache = KVCache(loaded.config, count, length, device=loaded.device, dtype=model.tokens.weight.dtype)
+    new = torch.full((count, 1), border, device=loaded.device)  # (B, T=1)
+    written: list[list[int]] = [[] for _ in range(count)]
+    ended = [False] * count
+    was_training = model.training
+    model.eval()
+    for _ in range(length - 1):
+        with torch.no_grad():
+            logits = model(new, cache=cache)[:, -1, : loaded.tokenizer.vocab_size]  # (B, V)
+        new = choose(logits, sampling, generator)[:, None]
+        for row, token in enumerate(new[:, 0].tolist()):
+            ended[row] |= token == border
+            if not ended[row]:
+                written[row].append(token)
+        if all(ended):
+            break
+    model.train(was_training)
+    return list(zip(written, ended, strict=True))
+
+
 def _continue(
     loaded: Loaded,
     number: int,

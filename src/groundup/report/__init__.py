@@ -1,7 +1,9 @@
 """Plots and the one-file HTML page of a run, and the same in a few lines for the terminal."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
 def write(run_folder: Path | str, *, commands: Sequence[tuple[str, str]] | None = None) -> Path:
@@ -26,6 +28,16 @@ def write(run_folder: Path | str, *, commands: Sequence[tuple[str, str]] | None 
     target = run.folder / "report.html"
     write_text(target, page(run, commands))
     return target
+
+
+def tell(records: Sequence[dict[str, Any]]) -> list[str]:
+    """The records of an evaluation (`Score.as_json()`) in plain sentences, where there are words."""
+    from groundup.report.findings import findings
+    from groundup.report.markup import visible
+    from groundup.report.scores import scores_of
+
+    plain = json.loads(json.dumps(records))  # as evaluation.json would hold them
+    return [visible(says).replace("\N{NO-BREAK SPACE}", " ") for says in findings(scores_of(plain))]
 
 
 def describe(run_folder: Path | str) -> str:

@@ -9,6 +9,8 @@ from groundup.report.numerals import bits
 from groundup.report.plots import DASHES, Chart, Look, logarithmic_y, smooth, thin
 from groundup.report.read import Run
 
+LEAST_BITS = 0.01  # of a cause, to have a place on the logarithmic axis
+
 
 def charts(run: Run) -> list[Chart]:
     """All charts for which the run has data; the first one is the picture of `loss.png`."""
@@ -73,6 +75,36 @@ def _excess(run: Run) -> Chart | None:
 
     unit = "percent above the best possible, logarithmic axes"
     return Chart("excess", "What is left to learn", unit, words.excess_sentence(run), draw, note=_note(most))
+
+
+def causes(run: Run) -> Chart | None:
+    """Bits per document above the best possible, told apart by cause: what is learned when."""
+    points = [point for point in words.finite(run.validation) if point.excess_by_cause]
+    lines = []
+    for (cause, label), role in zip(words.CAUSES.items(), ("third", "main", "second", "ink"), strict=True):
+        # On a logarithmic axis there is no place for what costs nothing, or seems to by chance.
+        paid = [(p.step, p.excess_by_cause.get(cause, 0.0)) for p in points]
+        paid = [(step, cost) for step, cost in paid if cost >= LEAST_BITS]
+        if len(paid) >= 3 and max(cost for _, cost in paid) >= 1:
+            lines.append((role, label, *thin(*zip(*paid, strict=True))))
+    if not lines:
+        return None
+
+    def draw(axes: Axes, look: Look) -> None:
+        for role, _, (steps, values), _ in lines:
+            width, colour = 2.5 if role == "third" else 2, getattr(look, role)
+            axes.plot(steps, values, color=colour, linewidth=width, marker=_dots(steps), markersize=3.5)
+        logarithmic_y(axes, [value for _, _, (_, values), _ in lines for value in values])
+
+    return Chart(
+        "causes",
+        "What is learned when",
+        "bits per document above the best possible, logarithmic",
+        words.causes_sentence(run),
+        draw,
+        tuple((role, label) for role, label, _, _ in lines),
+        _note(max(most for *_, most in lines)),
+    )
 
 
 def _loss(run: Run) -> Chart | None:

@@ -5,14 +5,18 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 
 from groundup.report import words
-from groundup.report.charts import charts
+from groundup.report.charts import causes, charts
+from groundup.report.findings import learned
 from groundup.report.markup import element, escape, facts, section
 from groundup.report.numerals import bits, count, duration, plain, size
 from groundup.report.plots import Chart, svg
-from groundup.report.read import Run, Score, number
-from groundup.report.samples import samples_section, shortened
+from groundup.report.read import Run
+from groundup.report.records import number
+from groundup.report.samples import samples_section, shortened, written_section
+from groundup.report.scores import Score
 
 MOST_SCORES = 300
+LARGE = ((864, 330, "wide"), (360, 260, "narrow"))  # a chart as wide as the page, and on a phone
 MOST_RECIPE = 60_000  # characters; a recipe of that length holds whole texts as prompts
 
 
@@ -25,6 +29,7 @@ def page(run: Run, commands: Sequence[tuple[str, str]] | None = None) -> str:
         + element(
             "main",
             samples_section(run)
+            + _learned(run)
             + _curves(run)
             + _scores(run)
             + _facts(run)
@@ -70,13 +75,23 @@ def _header(run: Run) -> str:
     )
 
 
+def _learned(run: Run) -> str:
+    """Where the rules of the texts are known: what was learned, when, and what it writes by itself."""
+    says = "".join(element("p", escape(sentence)) for sentence in learned(run.scores))
+    chart = causes(run)
+    drawn = _figure(chart, LARGE) if chart else ""
+    written = next((score for score in run.scores if score.written), None)
+    lead = "The rules of this world are known, so each mistake has a cause."
+    return section("What it has learned", says + drawn + written_section(written), "learned", lead)
+
+
 def _curves(run: Run) -> str:
     """The charts: one or two large, so that the others can stand in pairs."""
     drawn = charts(run)
     if not drawn:
         return ""
     n_large = 2 - len(drawn) % 2
-    large = "".join(_figure(chart, ((864, 330, "wide"), (360, 260, "narrow"))) for chart in drawn[:n_large])
+    large = "".join(_figure(chart, LARGE) for chart in drawn[:n_large])
     small = "".join(_figure(chart, ((416, 240, ""),)) for chart in drawn[n_large:])
     return section("How it learned", large + element("div", small, "pair"), "curves")
 

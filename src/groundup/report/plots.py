@@ -39,13 +39,22 @@ class Look:
     second: str
     pale: str
     floor: str
+    third: str
 
 
 # The page's colours change with the reader's dark mode, and matplotlib knows no CSS variables. So an SVG is
 # drawn in colours that no one would choose, and each is then replaced by the variable that it stands for.
-_MARKED = Look(*(f"#0102{number:02x}" for number in range(3, 9)))
+_MARKED = Look(*(f"#0102{number:02x}" for number in range(3, 10)))
 _VARIABLES = {colour: f"var(--{role})" for role, colour in vars(_MARKED).items()}
-PAPER = Look(ink="#5f5a52", grid="#e6e1d8", main="#0b6a72", second="#5b4a9c", pale="#b9b0dc", floor="#b04a12")
+PAPER = Look(
+    ink="#5f5a52",
+    grid="#e6e1d8",
+    main="#0b6a72",
+    second="#5b4a9c",
+    pale="#b9b0dc",
+    floor="#b04a12",
+    third="#b3306b",
+)
 
 
 @dataclass(frozen=True)

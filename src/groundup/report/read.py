@@ -6,16 +6,16 @@ counted.
 """
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from groundup.errors import UserError
+from groundup.report.records import Record, interval_of, number, required, whole
+from groundup.report.scores import Mistake, Score, mistake_of, scores_of
 
 T = TypeVar("T")
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Validation:
     documents: int | None
     tokens: int | None
     bytes: int | None
+    excess_by_cause: dict[str, float] = field(default_factory=dict)  # bits per document, where it is known
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,6 @@ class Timing:
     step: int
     seconds: float | None
     tokens_per_second: float | None
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """The first impossible place of a sample; `position` counts characters in prompt + text."""
-
-    position: int
-    word: str
-    why: str
 
 
 @dataclass(frozen=True)
@@ -75,21 +67,6 @@ class Sample:
     settings: tuple[tuple[str, float], ...]
     mistake: Mistake | None
     checked: bool
-
-
-@dataclass(frozen=True)
-class Score:
-    """One number of the evaluation, with all that is needed to judge it."""
-
-    task: str
-    metric: str
-    value: float | None
-    interval: tuple[float, float] | None
-    n: int | None
-    protocol: str
-    version: str
-    chance: float | None
-    before: float | None = None  # the same before training, where it was measured
 
 
 @dataclass(frozen=True)
@@ -147,23 +124,6 @@ def read(folder: Path | str) -> Run:
     )
 
 
-def number(record: Record, key: str) -> float | None:
-    """A finite number of a record, or None where it is missing, no number, or not finite."""
-    value = record.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:  # An integer too large for a float is as good as infinite here.
-        return None
-
-
-def whole(record: Record, key: str) -> int | None:
-    """A whole number of a record, or None."""
-    value = number(record, key)
-    return None if value is None else int(value)
-
-
 def _read_facts(folder: Path) -> Record:
     """run.json, without which a folder is no run."""
     path = folder / "run.json"
@@ -208,39 +168,22 @@ def _by_step(points: list[Any]) -> list[Any]:
     return [point for _, point in sorted({point.step: point for point in points}.items())]
 
 
-def _required(record: Record, key: str) -> float:
-    """A number that a record must have; it may be infinite or no number, because a run can diverge."""
-    value = record[key]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(key)
-    return float(value)
-
-
-def _interval(record: Record) -> tuple[float, float] | None:
-    """A [low, high] pair of finite numbers, or None."""
-    pair = record.get("interval")
-    if not isinstance(pair, list) or len(pair) != 2:
-        return None
-    low, high = (number({"": end}, "") for end in pair)
-    return None if low is None or high is None else (low, high)
-
-
 def _metric(record: Record) -> TrainPoint | Validation | None:
     """A line of metrics.jsonl. Kinds that this version does not know are no mistake."""
     if record["kind"] == "train":
         return TrainPoint(
-            step=int(_required(record, "step")),
-            loss=_required(record, "loss"),
+            step=int(required(record, "step")),
+            loss=required(record, "loss"),
             learning_rate=number(record, "learning_rate"),
             gradient_norm=number(record, "gradient_norm"),
             tokens=whole(record, "tokens"),
         )
     if record["kind"] == "validation":
         return Validation(
-            step=int(_required(record, "step")),
-            loss=_required(record, "loss"),
-            bits_per_byte=_required(record, "bits_per_byte"),
-            interval=_interval(record),
+            step=int(required(record, "step")),
+            loss=required(record, "loss"),
+            bits_per_byte=required(record, "bits_per_byte"),
+            interval=interval_of(record),
             perplexity=number(record, "perplexity"),
             accuracy=number(record, "accuracy"),
             floor=number(record, "floor_bits_per_byte"),
@@ -248,53 +191,42 @@ def _metric(record: Record) -> TrainPoint | Validation | None:
             documents=whole(record, "documents"),
             tokens=whole(record, "tokens"),
             bytes=whole(record, "bytes"),
+            excess_by_cause=_numbers(record.get("excess_bits_per_document")),
         )
     return None
 
 
+def _numbers(record: object) -> dict[str, float]:
+    """The finite numbers of a record of numbers; nothing where there is none."""
+    if not isinstance(record, dict):
+        return {}
+    return {str(key): value for key in record if (value := number(record, key)) is not None}
+
+
 def _timing(record: Record) -> Timing:
     """A line of timing.jsonl."""
-    step = int(_required(record, "step"))
+    step = int(required(record, "step"))
     return Timing(step, number(record, "seconds"), number(record, "tokens_per_second"))
 
 
 def _sample(record: Record) -> Sample:
     """A line of samples.jsonl."""
     named = ("temperature", "top_k", "top_p", "seed")
-    found = record.get("mistake")
     return Sample(
-        step=int(_required(record, "step")),
-        share=min(max(_required(record, "share"), 0.0), 1.0),
+        step=int(required(record, "step")),
+        share=min(max(required(record, "share"), 0.0), 1.0),
         prompt=str(record["prompt"]),
         text=str(record["text"]),
         settings=tuple((name, value) for name in named if (value := number(record, name)) is not None),
-        mistake=Mistake(int(found["position"]), str(found["word"]), str(found["why"])) if found else None,
+        mistake=mistake_of(record),
         checked=record.get("checked") is True,
     )
 
 
 def _read_scores(path: Path, skipped: list[str]) -> list[Score]:
-    """evaluation.json: of its records those of the newest step; what is unreadable goes to `skipped`."""
+    """evaluation.json; if it is unreadable, its name goes to `skipped`."""
     try:
-        records = json.loads(_text(path) or "[]")
-        last = max((record.get("step", 0) for record in records), default=0)
-        before = {(r["task"], r["metric"]): number(r, "value") for r in records if r.get("step", 0) < last}
-        return [_score(record, before) for record in records if record.get("step", 0) == last]
+        return scores_of(json.loads(_text(path) or "[]"))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         skipped.append(path.name)
         return []
-
-
-def _score(record: Record, before: dict[tuple[str, str], float | None]) -> Score:
-    """A record of evaluation.json."""
-    return Score(
-        task=str(record["task"]),
-        metric=str(record["metric"]),
-        value=number(record, "value"),
-        interval=_interval(record),
-        n=whole(record, "n"),
-        protocol=str(record.get("protocol") or ""),
-        version="" if record.get("version") is None else str(record["version"]),
-        chance=number(record, "chance"),
-        before=before.get((record["task"], record["metric"])),
-    )

@@ -2,11 +2,20 @@
 
 from groundup.report.markup import element, escape, section
 from groundup.report.numerals import compact, duration, plural
-from groundup.report.read import Mistake, Run, Sample
+from groundup.report.read import Run, Sample
+from groundup.report.scores import Mistake, Score, Written
+from groundup.report.words import listed
 
 MOST_ROWS = 6
 MOST_CHARACTERS = 900  # of a continuation; the whole text is in samples.jsonl
 MOST_PROMPT = 240
+SHOWN = 3  # of the documents that the model wrote by itself
+WRONG = {
+    "fact": "contradict what was said before",
+    "grammar": "have no sentence of that world",
+    "spelling": "have no word of it",
+    "end": "end too early or too late",
+}
 
 
 def samples_section(run: Run) -> str:
@@ -18,6 +27,30 @@ def samples_section(run: Run) -> str:
     return section(
         "What it writes", rows + _closing(run, len(keys)) if rows else "", "samples", _lead(run, steps)
     )
+
+
+def written_section(score: Score | None) -> str:
+    """Some of the documents that a model wrote by itself, and why the others are impossible, as markup."""
+    if score is None or not score.written:
+        return ""
+    shown = "".join(_document(number, one) for number, one in enumerate(score.written[:SHOWN], start=1))
+    total = sum(count for _, count in score.mistakes)
+    says = f"The first {len(score.written[:SHOWN])} of {plural(len(score.written), 'document')}."
+    if total:
+        reasons = [f"{count:,} {WRONG.get(cause, cause)}" for cause, count in score.mistakes]
+        says += f" What is wrong first in the {total:,} that are impossible: {listed(reasons)}."
+    cells = element("div", shown, f"trio of{len(score.written[:SHOWN])}")
+    return element("div", cells + element("p", escape(says), "small"), "row")
+
+
+def _document(number: int, written: Written) -> str:
+    """One document that the model wrote from nothing."""
+    sample = Sample(0, 1.0, "", written.text, (), written.mistake, checked=True)
+    far = 0 if written.mistake is None else written.mistake.position / max(1, len(written.text))
+    head = "possible to its end" if written.mistake is None else f"impossible after {100 * far:.0f} % of it"
+    stage = element("p", element("b", f"Document {number}") + element("span", escape(head)), "stage")
+    body = element("p", _marked(sample), "text", dir="auto") + _verdict(sample)
+    return element("div", stage + body, "sample")
 
 
 def stages(samples: list[Sample]) -> list[int]:

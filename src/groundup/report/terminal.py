@@ -1,6 +1,7 @@
 """The report of a run in a few lines of plain text, for the terminal."""
 
 from groundup.report import words
+from groundup.report.findings import is_told, learned
 from groundup.report.markup import visible
 from groundup.report.numerals import plain
 from groundup.report.read import Run
@@ -23,9 +24,12 @@ def terminal(run: Run) -> str:
             lines.append(
                 f"Impossible: {shortened(last.mistake.word.strip())!r}. {shortened(last.mistake.why)}"
             )
-    if run.scores:
+    says = learned(run.scores)
+    lines += ["", *says] if says else []
+    listed = [score for score in run.scores if not (says and is_told(score))]
+    if listed:
         lines.append("")
-    for score in run.scores:
+    for score in listed:
         interval = f" [{plain(score.interval[0])}, {plain(score.interval[1])}]" if score.interval else ""
         n = f", n = {score.n:,}" if score.n is not None else ""
         chance = f", chance {plain(score.chance)}" if score.chance is not None else ""

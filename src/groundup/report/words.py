@@ -6,7 +6,16 @@ import statistics
 from itertools import pairwise
 
 from groundup.report.numerals import bits, count, duration, percent, plain, plural, rough
-from groundup.report.read import Run, Timing, TrainPoint, Validation, number
+from groundup.report.read import Run, Timing, TrainPoint, Validation
+from groundup.report.records import number
+
+# The causes of what a model pays too much, as the village tells them apart.
+CAUSES = {
+    "fact": "facts that the text has settled",
+    "free": "free choices",
+    "grammar": "grammar",
+    "spelling": "spelling",
+}
 
 
 def source(run: Run) -> str:
@@ -122,6 +131,26 @@ def excess_sentence(run: Run) -> str:
         f"The distance to the best possible shrank from {percent(first)} to {percent(last)}: "
         f"{min(learned, 99.9):.1f} % of what there was to learn is learned."
     )
+
+
+def causes_sentence(run: Run) -> str:
+    """How much of each cause's first cost was left at the end, the soonest learned first."""
+    points = [point for point in finite(run.validation) if point.excess_by_cause]
+    first, last = points[0].excess_by_cause, points[-1].excess_by_cause
+    left = {
+        cause: max(last.get(cause, 0.0), 0.0) / first[cause]
+        for cause in CAUSES
+        if first.get(cause, 0.0) >= 1  # a share of next to nothing says nothing
+    }
+    told = [f"{CAUSES[cause]} {percent(100 * left[cause])}" for cause in sorted(left, key=lambda c: left[c])]
+    if not told:
+        return "Nothing cost more than one bit at the start."
+    return f"What is left of the bits that each cost at step {points[0].step:,}: {listed(told)}."
+
+
+def listed(things: list[str]) -> str:
+    """Things with commas and an "and"."""
+    return ", ".join(things[:-1]) + f" and {things[-1]}" if len(things) > 1 else things[0]
 
 
 def loss_sentence(run: Run) -> str:

@@ -1,6 +1,5 @@
 """Who watches a training run: figures, validation, samples, checkpoints. Each is called after every step."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +10,8 @@ from groundup.generation.engine import generate
 from groundup.runs.folder import RunFolder
 from groundup.runs.recipe import Recipe
 from groundup.system.progress import TrainingView
-from groundup.tasks.perplexity import bits_interval, excess_percent, perplexity
+from groundup.tasks import TASKS
+from groundup.tasks.perplexity import figures
 from groundup.training.loop import State
 from groundup.training.precision import autocast
 from groundup.training.snapshot import state_tensors
@@ -72,35 +72,40 @@ class Validation:
     recipe: Recipe
     view: TrainingView
 
+    def __post_init__(self) -> None:
+        tokenizer, tasks = self.loaded.tokenizer, map(TASKS.get, self.recipe.evaluate.tasks)
+        first = self.texts.text(tokenizer, 0)  # one that was cut off fits no task that asks for whole ones
+        self._follow = [
+            task.follow(tokenizer, self.texts) for task in tasks if task.follow and task.fits(first)
+        ]
+
     def __call__(self, state: State) -> None:
         if not is_due(state.step, self.recipe.validate.every, self.recipe.train.steps):
             return
         with autocast(self.recipe.train.precision, self.loaded.device):
             found = rolling(self.loaded.model, self.texts.ids)
-        n_tokens, n_bytes = int(found.targets.sum()), int(self.texts.n_bytes.sum())
-        loss, floor, excess = found.nats.sum() / n_tokens, None, None
-        bits = found.nats.sum() / math.log(2) / n_bytes
-        if self.texts.floor_bits is not None:
-            floor, excess = float(self.texts.floor_bits.sum() / n_bytes), excess_percent(found, self.texts)[0]
-        self.folder.log(
-            "metrics",
-            {
-                "kind": "validation",
-                "step": state.step,
-                "loss": float(loss),
-                "perplexity": perplexity(float(loss)),
-                "accuracy": float(found.right.sum() / n_tokens),
-                "bits_per_byte": float(bits),
-                "interval": bits_interval(found, self.texts),
-                "floor_bits_per_byte": floor,
-                "excess_percent": excess,
-                "documents": len(self.texts.ids),
-                "tokens": n_tokens,
-                "bytes": n_bytes,
-            },
-        )
-        above = f", {excess:.1f} % above the best possible" if excess is not None else ""
-        self.view.note(f"step {state.step}: validation loss {loss:.3f}, {bits:.3f} bits per byte{above}")
+        made = figures(found, self.texts)
+        line = {
+            "kind": "validation",
+            "step": state.step,
+            "loss": made.loss,
+            "perplexity": made.perplexity,
+            "accuracy": made.accuracy,
+            "bits_per_byte": made.bits_per_byte,
+            "interval": made.bits_interval,
+            "floor_bits_per_byte": made.floor,
+            "excess_percent": made.excess_percent,
+            "documents": made.documents,
+            "tokens": made.tokens,
+            "bytes": made.bytes,
+        }
+        for followed in self._follow:
+            line |= followed(found)
+        self.folder.log("metrics", line)
+        says = f"step {state.step}: validation loss {made.loss:.3f}, {made.bits_per_byte:.3f} bits per byte"
+        if made.excess_percent is not None:
+            says += f", {made.excess_percent:.1f} % above the best possible"
+        self.view.note(says)
 
 
 @dataclass

@@ -35,6 +35,8 @@ from groundup.settings import read_toml
 from groundup.system.device import describe, peak_memory_mb, pick_device
 from groundup.system.files import check_writable, write_text
 from groundup.system.progress import View
+from groundup.tasks import TASKS
+from groundup.tasks._task import refuse_unfit
 from groundup.training.loop import State, train
 from groundup.training.precision import pick_precision, use_fast_float32
 from groundup.training.snapshot import restore
@@ -136,10 +138,12 @@ def make_ready(recipe: Recipe, device: torch.device, view: View) -> Ready:
     loaded = make_model(recipe, prepared, device)
     for prompt in recipe.sample.prompts:
         prompt_ids(loaded, prompt)  # UserError if it is too long
+    part = f"the validation part of {prepared.source.name}"
     validation, evaluation = (
-        Texts.from_shard(prepared.validation, prepared.tokenizer, tokens)
+        Texts.from_shard(prepared.validation, prepared.tokenizer, tokens, source=part)
         for tokens in (recipe.validate.tokens, recipe.evaluate.tokens)
     )
+    refuse_unfit(map(TASKS.get, recipe.evaluate.tasks), prepared.tokenizer, evaluation)
     return Ready(prepared, loaded, make_batches(recipe, prepared), validation, evaluation)
 
 

@@ -6,7 +6,7 @@ from groundup.datasets import DATASETS
 from groundup.evaluation.score import Score
 from groundup.evaluation.texts import Texts
 from groundup.registry import Folder
-from groundup.tasks._task import Task
+from groundup.tasks._task import Task, refuse_unfit
 from groundup.weights.folder import Loaded
 
 TASKS: Folder[Task] = Folder("groundup.tasks", "TASK", "task")
@@ -33,4 +33,5 @@ def evaluate(
             "village",
         )
     texts = Texts.from_strings(loaded.tokenizer, documents[:limit], floor, source=source)
+    refuse_unfit([found], loaded.tokenizer, texts)
     return found.score(loaded, texts, None)[0]

@@ -1,6 +1,7 @@
 """How well a model predicts a text: bits per byte, perplexity, accuracy, and the excess over the floor."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +15,52 @@ VERSION = 1
 FEW_DOCUMENTS = 30
 """With fewer documents than this, the interval is drawn over windows: each still holds many tokens."""
 
+Interval = tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the likelihoods of texts come to. The excess and the floor are None where no floor is known."""
+
+    loss: float  # nats per token
+    loss_interval: Interval
+    accuracy: float
+    bits_per_byte: float
+    bits_interval: Interval
+    floor: float | None  # bits per byte
+    excess_percent: float | None
+    excess_interval: Interval
+    documents: int
+    tokens: int
+    bytes: int
+
+    @property
+    def perplexity(self) -> float:
+        """Among how many tokens guessing evenly would do as well."""
+        return perplexity(self.loss)
+
+
+def figures(found: Likelihoods, texts: Texts) -> Figures:
+    """The figures of texts, as a validation writes them down and as the task gives them."""
+    n_tokens, n_bytes = int(found.targets.sum()), int(texts.n_bytes.sum())
+    floor, excess, excess_interval = None, None, None
+    if texts.floor_bits is not None:
+        floor = float(texts.floor_bits.sum() / n_bytes)
+        excess, excess_interval = excess_percent(found, texts)
+    return Figures(
+        loss=float(found.nats.sum() / n_tokens),
+        loss_interval=bootstrap_ratio(found.nats, found.targets),
+        accuracy=float(found.right.sum() / n_tokens),
+        bits_per_byte=float(found.nats.sum() / math.log(2) / n_bytes),
+        bits_interval=bits_interval(found, texts),
+        floor=floor,
+        excess_percent=excess,
+        excess_interval=excess_interval,
+        documents=len(texts.ids),
+        tokens=n_tokens,
+        bytes=n_bytes,
+    )
+
 
 def score(loaded: Loaded, texts: Texts, progress: Progress | None = None) -> list[Score]:
     """Score each document from its own beginning; a long one in windows that overlap by half.
@@ -22,22 +69,24 @@ def score(loaded: Loaded, texts: Texts, progress: Progress | None = None) -> lis
     Models with different tokenizers can be compared by it; perplexity per token cannot.
     """
     found = rolling(loaded.model, texts.ids, progress=progress)
-    n_documents, n_tokens, n_bytes = len(texts.ids), int(found.targets.sum()), int(texts.n_bytes.sum())
-    n_items = n_documents if n_documents >= FEW_DOCUMENTS else len(found.nats)
-    context = loaded.config.context_length
+    made, context = figures(found, texts), loaded.config.context_length
+    n_items = made.documents if made.documents >= FEW_DOCUMENTS else len(found.nats)
     protocol = (
-        f"{texts.source}: {n_documents} documents, {n_tokens} tokens, {n_bytes} bytes; each from its "
-        f"border, windows of {context} tokens, stride {max(1, context // 2)}"
+        f"{texts.source}: {made.documents} documents, {made.tokens} tokens, {made.bytes} bytes; each from "
+        f"its border, windows of {context} tokens, stride {max(1, context // 2)}"
     )
-    loss, bits = found.nats.sum() / n_tokens, found.nats.sum() / math.log(2) / n_bytes
-    loss_interval = bootstrap_ratio(found.nats, found.targets)
-    perplexity_interval = (
-        (perplexity(loss_interval[0]), perplexity(loss_interval[1])) if loss_interval else None
-    )
-    right = int(found.right.sum())
-
-    def made(metric: str, value: float, interval: tuple[float, float] | None, n: int) -> Score:
-        return Score(
+    low_high = made.loss_interval
+    perplexities = None if low_high is None else (perplexity(low_high[0]), perplexity(low_high[1]))
+    right = wilson(int(found.right.sum()), made.tokens)
+    rows: list[tuple[str, float, Interval, int]] = [
+        ("bits_per_byte", made.bits_per_byte, made.bits_interval, n_items),
+        ("perplexity", made.perplexity, perplexities, made.tokens),
+        ("accuracy", made.accuracy, right, made.tokens),
+    ]
+    if made.excess_percent is not None:
+        rows.append(("excess_percent", made.excess_percent, made.excess_interval, made.documents))
+    return [
+        Score(
             task="perplexity",
             metric=metric,
             value=value,
@@ -46,15 +95,8 @@ def score(loaded: Loaded, texts: Texts, progress: Progress | None = None) -> lis
             protocol=protocol,
             version=VERSION,
         )
-
-    scores = [
-        made("bits_per_byte", float(bits), bits_interval(found, texts), n_items),
-        made("perplexity", perplexity(loss), perplexity_interval, n_tokens),
-        made("accuracy", right / n_tokens, wilson(right, n_tokens), n_tokens),
+        for metric, value, interval, n in rows
     ]
-    if texts.floor_bits is not None:
-        scores.append(made("excess_percent", *excess_percent(found, texts), n_documents))
-    return scores
 
 
 def perplexity(loss: float) -> float:
@@ -62,7 +104,7 @@ def perplexity(loss: float) -> float:
     return math.inf if loss > 700 else math.exp(loss)  # a run that diverges must be able to say so
 
 
-def bits_interval(found: Likelihoods, texts: Texts) -> tuple[float, float] | None:
+def bits_interval(found: Likelihoods, texts: Texts) -> Interval:
     """The 95 % interval of bits per byte, over documents, or over windows where documents are few."""
     if len(texts.ids) >= FEW_DOCUMENTS:
         bits = found.by_document(found.nats, len(texts.ids)) / math.log(2)
@@ -73,7 +115,7 @@ def bits_interval(found: Likelihoods, texts: Texts) -> tuple[float, float] | Non
     return None if per_token is None else (per_token[0] * scale, per_token[1] * scale)
 
 
-def excess_percent(found: Likelihoods, texts: Texts) -> tuple[float, tuple[float, float] | None]:
+def excess_percent(found: Likelihoods, texts: Texts) -> tuple[float, Interval]:
     """By how many percent the loss exceeds the best possible on these texts, with its 95 % interval."""
     assert texts.floor_bits is not None
     excess = found.by_document(found.nats, len(texts.ids)) / math.log(2) - texts.floor_bits
