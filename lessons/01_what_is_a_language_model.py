@@ -151,8 +151,7 @@ print(by_byte.decode(ids).replace("<|endoftext|>", "\n"))
 #
 # Nobody can always be right: a tale may go on in more than one way. For the village, and this is rare, the
 # best possible number is known, because a program of known chances makes its texts: `village.bits` is the
-# exact
-# $-\log_2 p$ of a text. It is the **floor** below which no model can get, but by luck.
+# exact $-\log_2 p$ of a text. It is the **floor** below which no model can get, but by luck.
 
 # %%
 n_bytes = sum(len(text.encode()) for text in unseen)
@@ -214,8 +213,6 @@ print(tokenizer.pieces(tokenizer.encode(beginning)))
 # that word?
 
 # %%
-from groundup.village.filter import read
-
 prompt = beginning.rstrip()  # without the last space, because it belongs to the next word's first token
 prompt_ids = [tokenizer.border_id, *tokenizer.encode(prompt)]
 
@@ -233,16 +230,14 @@ def model_probability(word: str) -> float:
     return math.prod(steps)
 
 
-def bits_of_beginning(text: str) -> float:
-    """-log2 of the probability that a village text begins so: village.bits, but of unfinished texts."""
-    reading = read(text)
-    mass = sum(reading.ends.values()) + reading.unfinished
-    return reading.shift - math.log2(mass) if mass else math.inf
+def true_probability(word: str) -> float:
+    """How probable it is that a text of the village goes on with this word, if it begins with the prompt."""
+    return 2 ** (village.bits(prompt, complete=False) - village.bits(prompt + word, complete=False))
 
 
 words = [word for word, _ in Counter(re.findall(" to the( [a-z]+)", corpus)).most_common(14)]
 words.sort(key=model_probability, reverse=True)
-truth = [2 ** (bits_of_beginning(prompt) - bits_of_beginning(prompt + word)) for word in words]
+truth = [true_probability(word) for word in words]
 
 figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
 rows = np.arange(len(words))
