@@ -4,8 +4,8 @@
     python benchmarks/preparation.py --text my_texts/     200 MB (or all there is) of one's own text
 
 The same corpus is prepared in turn with one encoding process and with one for each core, so that a busy
-machine slows both. Reading and writing go on in a further process at the same time. Exit code 0 if the speed grows by
-at least 80 % of the number of processes.
+machine slows both. Reading and writing go on in a further process at the same time. Exit code 0 if the speed
+grows by at least 80 % of the number of processes.
 """
 
 import argparse

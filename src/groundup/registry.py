@@ -25,7 +25,7 @@ class Folder(Generic[T]):
         return sorted(m.name for m in pkgutil.iter_modules(where) if not m.name.startswith("_"))
 
     def get(self, name: str) -> T:
-        """The part with that name ("a-b" is "a_b"). UserError with the nearest known name if there is none."""
+        """The part with that name ("a-b" is "a_b"). UserError with the nearest known one if there is none."""
         name, known = name.replace("-", "_"), self.names()
         if name not in known:
             hint = did_you_mean(name, known)

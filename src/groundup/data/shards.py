@@ -44,8 +44,8 @@ class Shard:
 def open_shards(folder: Path | str, *, check: bool = False) -> Shard:
     """Open a shard. UserError naming the file that is missing, foreign or cut off.
 
-    `check=True` also compares each file's bytes with the sha256 of the manifest; large files that were checked
-    before are read again only if they changed since.
+    `check=True` also compares each file's bytes with the sha256 of the manifest; large files that were
+    checked before are read again only if they changed since.
     """
     folder = Path(folder)
     manifest = _read_manifest(folder)
