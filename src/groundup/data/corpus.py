@@ -18,6 +18,7 @@ from groundup.system.files import known_sha256
 NOT_PLAIN = ".json .csv .tsv .pdf .epub .mobi .docx .doc .odt .rtf .html .zip .tar .bz2 .xz .7z".split()
 ACCEPTED = ".txt, .jsonl or .parquet, also with .gz or .zst"
 
+
 def corpus_pieces(path: Path | str, *, field: str = "text") -> list[Piece]:
     """One piece for each file of a corpus. UserError if the path is missing or holds no text."""
     return [
