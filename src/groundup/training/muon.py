@@ -1,7 +1,7 @@
-"""Muon: each matrix moves by its momentum with all singular values made equal, equal shapes at once.
+"""Muon: each matrix moves by its momentum with all singular values made equal; equal shapes at once.
 
 Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/. It computes what torch.optim.Muon does,
-which takes one matrix after the other; small models have many small ones, and spend their time in the calls.
+one matrix after the other there; small models have many small ones, and spend their time in the calls.
 
 Shapes: N = matrices of one shape, R, C = rows and columns of each.
 """
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the polynomial a x + b x^3 + c x^5, which moves singular values from (0, 1] towards 1, fast near 0."""
+"""Of a x + b x^3 + c x^5: it moves singular values from between 0 and 1 towards 1, fast near 0."""
 
 
 class Muon(torch.optim.Optimizer):
