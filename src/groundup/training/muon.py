@@ -1,7 +1,7 @@
 """Muon: each matrix moves by its momentum with all singular values made equal; equal shapes at once.
 
-Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/. It computes what torch.optim.Muon does,
-one matrix after the other there; small models have many small ones, and spend their time in the calls.
+Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/. It computes what torch.optim.Muon does
+with one matrix after the other; small models have many small ones, and spend their time in the calls.
 
 Shapes: N = matrices of one shape, R, C = rows and columns of each.
 """
@@ -18,7 +18,7 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalised; a matrix that has more rows than columns moves further, by the root of that."""
+    """Momentum, orthogonalised; a matrix with more rows than columns moves further, by the root of that."""
 
     def __init__(self, matrices: Iterable[Tensor], *, lr: float, momentum: float, weight_decay: float):
         super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
