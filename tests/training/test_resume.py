@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 
 from groundup.data.batches import Batches
@@ -32,8 +33,11 @@ def run(method, settings, state=None, stop_at=None, log=None):
     return train(method, make_batches(settings), settings, state=state, observers=[watch])
 
 
-def test_a_run_that_was_stopped_and_resumed_ends_with_the_same_bits(make_method, make_settings, tmp_path):
-    settings = make_settings(steps=6, warmup_steps=2)
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_run_that_was_stopped_and_resumed_ends_with_the_same_bits(
+    make_method, make_settings, tmp_path, optimizer
+):
+    settings = make_settings(steps=6, warmup_steps=2, optimizer=optimizer)
     whole_log, log = [], []
     torch.manual_seed(1)
     whole = run(make_method(dtype=torch.float32, dropout=0.3), settings, log=whole_log)

@@ -12,7 +12,7 @@ def rates(settings) -> list[float]:
 
 
 def test_warm_up_rises_in_equal_steps_to_the_peak(make_settings):
-    for schedule in ("cosine", "linear", "constant"):
+    for schedule in ("cosine", "linear", "wsd", "constant"):
         settings = make_settings(steps=10, warmup_steps=4, learning_rate=0.8, schedule=schedule)
         assert rates(settings)[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8], abs=1e-12)
 
@@ -33,6 +33,15 @@ def test_cosine_falls_along_half_a_wave_to_the_final_rate(make_settings):
 def test_constant_stays_at_the_peak(make_settings):
     settings = make_settings(steps=5, learning_rate=0.3, final_learning_rate=0.1, schedule="constant")
     assert rates(settings) == [0.3] * 5
+
+
+def test_warm_up_stable_decay_stays_at_the_peak_and_falls_at_the_end(make_settings):
+    how = {"warmup_steps": 2, "learning_rate": 1.0, "final_learning_rate": 0.2, "schedule": "wsd"}
+    settings = make_settings(steps=10, decay=0.5, **how)
+    assert rates(settings) == pytest.approx([0.5, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2], abs=1e-12)
+    assert rates(make_settings(steps=10, decay=0.0, **how))[2:9] == [1.0] * 7
+    linear = make_settings(steps=10, **{**how, "schedule": "linear"})
+    assert rates(make_settings(steps=10, decay=1.0, **how)) == rates(linear)
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])

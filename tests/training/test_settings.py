@@ -21,6 +21,8 @@ from groundup.training.settings import CheckpointSettings
         ),
         ({"learning_rate": 0.0}, "train.learning_rate = 0.0 does not fit"),
         ({"learning_rate": float("nan")}, "train.learning_rate = nan does not fit"),
+        ({"matrix_learning_rate": 0.0}, "train.matrix_learning_rate = 0.0 does not fit"),
+        ({"decay": 1.5}, "train.decay = 1.5 is no share"),
         ({"clip_norm": 0.0}, "train.clip_norm = 0.0 does not fit"),
         ({"weight_decay": -0.1}, "train.weight_decay = -0.1 does not fit"),
         ({"warmup_steps": -1}, "train.warmup_steps = -1 does not fit"),

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from groundup.errors import UserError
-from groundup.training.optimizer import make_optimizer
+from groundup.training.optimizer import Optimizers, make_optimizer
 from groundup.training.precision import autocast
 from groundup.training.schedule import learning_rate
 from groundup.training.settings import TrainSettings
@@ -27,7 +27,7 @@ class State:
     """All that changes while training. Observers get it after every step; setting `stop` ends the loop."""
 
     method: nn.Module  # forward(batch) -> (summed loss, how many items counted)
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizers
     step: int = 0  # steps done
     tokens: int = 0  # items that counted so far
     loss: float = 0.0  # of the last step: the mean over everything that counted in it, in nats
@@ -64,8 +64,7 @@ def train(
     while state.step < settings.steps and not state.stop:
         method.train()
         state.learning_rate = learning_rate(state.step, settings)
-        for group in state.optimizer.param_groups:
-            group["lr"] = state.learning_rate
+        state.optimizer.set_rates(state.learning_rate / settings.learning_rate)
         total, count = torch.zeros((), device=device), 0
         for batch in batches.at(state.step):
             on_device = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
@@ -81,7 +80,7 @@ def train(
         state.loss, state.gradient_norm = float(total) / max(1, count), float(norm)
         check_finite(state, settings)
         state.optimizer.step()
-        state.optimizer.zero_grad(set_to_none=True)
+        state.optimizer.zero_grad()
         state.step += 1
         state.tokens += count
         for observe in observers:

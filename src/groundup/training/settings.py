@@ -32,9 +32,13 @@ class TrainSettings:
     micro_batch: int  # rows of one forward and backward
     learning_rate: float = 6e-4
     final_learning_rate: float = 0.0
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    schedule: Literal["cosine", "linear", "wsd", "constant"] = "cosine"
+    decay: float = 0.5  # of "wsd": the share of the steps, at the end, in which the rate falls
     warmup_steps: int = 0
-    optimizer: Literal["adamw"] = "adamw"
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    matrix_learning_rate: float = (
+        0.01  # of "muon": for the matrices of the blocks; the rest has learning_rate
+    )
     beta1: float = 0.9
     beta2: float = 0.95
     weight_decay: float = 0.1
@@ -52,7 +56,9 @@ class TrainSettings:
                 f"train.sequence_length = {self.sequence_length}. "
                 f"A step takes whole sequences: choose a multiple."
             )
-        for name in ("learning_rate", "clip_norm"):
+        if not 0 <= self.decay <= 1:
+            raise UserError(f"train.decay = {self.decay} is no share. It must be from 0 to 1.")
+        for name in ("learning_rate", "matrix_learning_rate", "clip_norm"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UserError(f"train.{name} = {getattr(self, name)} does not fit. It must be above 0.")
         for name in ("beta1", "beta2"):

@@ -7,17 +7,12 @@ from torch import Tensor
 
 from groundup.training.loop import State
 
-CPU_GENERATOR, CUDA_GENERATOR = "generator.cpu", "generator.cuda"
+OPTIMIZER, CPU_GENERATOR, CUDA_GENERATOR = "optimizer.", "generator.cpu", "generator.cuda"
 
 
 def state_tensors(state: State) -> dict[str, Tensor]:
     """Everything besides the weights that decides how training goes on, by name."""
-    memory = state.optimizer.state_dict()["state"]
-    tensors = {
-        f"optimizer.{index}.{name}": torch.as_tensor(value)
-        for index, entries in memory.items()
-        for name, value in entries.items()
-    }
+    tensors = {f"{OPTIMIZER}{name}": tensor for name, tensor in state.optimizer.memory().items()}
     tensors[CPU_GENERATOR] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors[CUDA_GENERATOR] = torch.cuda.get_rng_state()
@@ -26,15 +21,8 @@ def state_tensors(state: State) -> dict[str, Tensor]:
 
 def restore(state: State, tensors: Mapping[str, Tensor]) -> None:
     """Put the optimizer's memory and the generators back."""
-    whole = state.optimizer.state_dict()
-    whole["state"] = {}
-    for name, tensor in tensors.items():
-        kind, _, rest = name.partition(".")
-        if kind == "optimizer":
-            index, _, entry = rest.partition(".")
-            # A copy: the optimizer goes on in place, and the snapshot must stay what it was.
-            whole["state"].setdefault(int(index), {})[entry] = tensor.clone()
-    state.optimizer.load_state_dict(whole)
+    memory = {name: tensor for name, tensor in tensors.items() if name.startswith(OPTIMIZER)}
+    state.optimizer.remember({name.removeprefix(OPTIMIZER): tensor for name, tensor in memory.items()})
     torch.set_rng_state(tensors[CPU_GENERATOR])
     if torch.cuda.is_available() and CUDA_GENERATOR in tensors:
         torch.cuda.set_rng_state(tensors[CUDA_GENERATOR])
