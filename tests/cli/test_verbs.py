@@ -152,6 +152,23 @@ def test_output_into_a_closed_pipe_ends_quietly(a_run: RunFolder) -> None:
     assert done.stderr == b""
 
 
+def test_texts_in_another_column_are_shown_and_learned_from(tmp_path: Path, groundup: Call) -> None:
+    lines = [f'{{"body": "Tale {number} of a lamp and a well."}}' for number in range(300)]
+    source, folder = tmp_path / "tales.jsonl", tmp_path / "mine"
+    source.write_text("\n".join(lines), encoding="utf-8")
+    assert "--column" in groundup("data", "show", source).err
+    assert "Tale 0 of a lamp" in groundup("data", "show", source, "--column", "body").out
+    learned = groundup("tokenizer", "train", source, folder, "--vocab-size", "270", "--column", "body")
+    assert learned.code == 0
+    assert (folder / "tokenizer.json").is_file()
+
+
+def test_data_show_of_a_recipe_shows_the_texts_it_names(tmp_path: Path, groundup: Call) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(to_toml(TINY), encoding="utf-8")  # its source is the village
+    assert groundup("data", "show", recipe).out == groundup("data", "show", "village").out
+
+
 def test_data_prepare_tells_what_there_is(tmp_path: Path, groundup: Call) -> None:
     (tmp_path / "r.toml").write_text(to_toml(TINY), encoding="utf-8")
     said = groundup("data", "prepare", tmp_path / "r.toml")

@@ -277,3 +277,11 @@ def test_a_part_without_any_document_is_one_line(tmp_path: Path) -> None:
     parts = by_piece("files", pieces, ["train", "train"])
     with pytest.raises(UserError, match="no document for validation"):
         build(tmp_path / "tokens", parts, BYTES, limits=NO_LIMITS)
+
+
+def test_few_tokens_to_learn_from_do_not_leave_the_held_out_part_empty(tmp_path: Path) -> None:
+    parts = split_corpus(write_corpus(tmp_path / "texts"))
+    limits = {"train": 1, "validation": 0}
+    train, validation = build(tmp_path / "tokens", parts, BYTES, limits=limits)
+    assert train.manifest["n_documents"] == 1  # the first, though it has more than one token
+    assert validation.manifest["n_documents"] >= 1

@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 import re
 
 import pyarrow as arrow
@@ -163,3 +164,47 @@ def test_the_fingerprint_changes_with_contents_and_names_and_not_with_the_place(
     (other / "a.txt").write_text("text", "utf-8")
     (other / "a.txt").rename(other / "b.txt")
     assert corpus_fingerprint(one) != corpus_fingerprint(other)
+
+
+def test_a_link_to_a_folder_is_followed_and_one_that_leads_in_a_circle_only_once(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b.txt").write_text("Behind a link.", encoding="utf-8")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("In the folder.", encoding="utf-8")
+    (tmp_path / "texts" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "texts" / "circle").symlink_to(tmp_path / "texts")
+    assert list(read_documents(tmp_path / "texts")) == ["In the folder.", "Behind a link."]
+
+
+def test_a_name_that_is_no_utf8_is_a_name_like_any_other(tmp_path):
+    name = os.fsencode(tmp_path) + b"/bad\xff.txt"
+    try:
+        with open(name, "wb") as file:
+            file.write(b"A text.")
+    except OSError:
+        pytest.skip("this file system knows names in UTF-8 only")
+    one = corpus_fingerprint(tmp_path)
+    os.rename(name, os.fsencode(tmp_path) + b"/bad\xfe.txt")
+    assert corpus_fingerprint(tmp_path) != one
+    assert list(read_documents(tmp_path)) == ["A text."]
+
+
+def test_a_pipe_is_told_from_a_file_that_is_missing(tmp_path):
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(UserError, match="pipe, no file"):
+        corpus_files(tmp_path / "pipe.txt")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "inner"])
+def test_what_may_not_be_read_is_one_line_and_not_left_out(tmp_path, name):
+    (tmp_path / "inner").mkdir()
+    for file in (tmp_path / "a.txt", tmp_path / "inner" / "b.txt"):
+        file.write_text("A text.", encoding="utf-8")
+    (tmp_path / name).chmod(0)
+    if os.access(tmp_path / name, os.R_OK):
+        pytest.skip("the administrator may read everything")
+    try:
+        with pytest.raises(UserError, match=f"{name} .*ermission"):
+            corpus_fingerprint(tmp_path)
+    finally:
+        (tmp_path / name).chmod(0o755)

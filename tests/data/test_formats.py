@@ -154,3 +154,25 @@ def test_a_cut_off_zstd_file_is_one_line(tmp_path):
     (tmp_path / "a.jsonl.zst").write_bytes(packed.to_pybytes()[:-5])
     with pytest.raises(UserError, match="could not be read.*Download or copy it again"):
         list(records(tmp_path / "a.jsonl.zst"))
+
+
+def test_bytes_in_a_column_of_texts_are_a_record_that_is_no_text(tmp_path):
+    raw = arrow.array([b"fine", b"\xff\xfe", b"well"], arrow.binary())
+    texts = arrow.Array.from_buffers(arrow.string(), 3, raw.buffers())  # as a careless program writes them
+    parquet.write_table(arrow.table({"text": texts}), tmp_path / "a.parquet")
+    found = list(records(tmp_path / "a.parquet"))
+    assert [record.text for record in found] == ["fine", None, "well"]
+    assert found[1].problem == "row 2: it is not UTF-8"
+
+
+def test_two_columns_of_one_name_are_one_line(tmp_path):
+    table = arrow.Table.from_arrays([arrow.array(["a"]), arrow.array(["b"])], names=["text", "text"])
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(UserError, match='two columns of the name "text"'):
+        list(records(tmp_path / "a.parquet"))
+
+
+@pytest.mark.parametrize("name", ["gone.txt", "gone.jsonl", "gone.parquet"])
+def test_a_file_that_vanished_meanwhile_is_one_line(tmp_path, name):
+    with pytest.raises(UserError, match="could not be read.*No such file"):
+        list(records(tmp_path / name))

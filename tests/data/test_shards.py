@@ -162,3 +162,12 @@ def test_a_folder_that_is_no_shard_is_one_line(shard, tmp_path):
     shard.folder.write_text("a file", "utf-8")
     with pytest.raises(UserError):
         open_shards(shard.folder)
+
+
+def test_a_manifest_that_names_a_file_that_is_not_there_is_one_line(shard):
+    path = shard.folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["files"]["more.bin"] = "0" * 64
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(UserError, match="more.bin is missing"):
+        open_shards(shard.folder, check=True)

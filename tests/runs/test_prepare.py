@@ -1,10 +1,14 @@
 """From a source to tokens: what is told on the way, and where a tokenizer may come from."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from groundup.data.shards import Shard
 from groundup.errors import UserError
+from groundup.runs import prepare as preparing
 from groundup.runs.evaluate import texts_of_source
 from groundup.runs.folder import RunFolder
 from groundup.runs.prepare import open_source, prepare
@@ -106,3 +110,31 @@ def test_equal_texts_on_both_sides_of_the_split_are_told(tmp_path: Path) -> None
     prepared = prepare(recipe_for_book(tmp_path / "a.jsonl", "data.split.by=position"), view)
     assert prepared.facts()["validation_documents_also_in_training"] >= 24
     assert "validation documents are in the training part, too, word for word" in said(view)
+
+
+def test_texts_that_change_while_they_are_prepared_are_not_taken_for_those_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book, text = tmp_path / "book.txt", "A lamp and a well.\n" * 300
+    book.write_text(text, encoding="utf-8")
+    recipe, build = recipe_for_book(book), preparing.build
+
+    def change_and_build(*given: Any, **named: Any) -> tuple[Shard, Shard]:
+        book.write_text("Another text, not the one that was asked for.\n" * 300, encoding="utf-8")
+        return build(*given, **named)
+
+    monkeypatch.setattr(preparing, "build", change_and_build)
+    with pytest.raises(UserError, match="book.txt changed while its tokens were written"):
+        prepare(recipe, quiet_view())
+    monkeypatch.setattr(preparing, "build", build)
+    book.write_text(text, encoding="utf-8")
+    facts = prepare(recipe, quiet_view()).facts()
+    assert facts["bytes"] + facts["validation_bytes"] == len(text)
+
+
+def test_a_part_that_was_deleted_is_written_again(tmp_path: Path) -> None:
+    book = tmp_path / "book.txt"
+    book.write_text("A lamp and a well.\n" * 300, encoding="utf-8")
+    first = prepare(recipe_for_book(book), quiet_view())
+    shutil.rmtree(first.validation.folder)
+    assert prepare(recipe_for_book(book), quiet_view()).facts() == first.facts()

@@ -60,10 +60,11 @@ def list_() -> None:
 @VERB.command()
 def show(
     source: Annotated[
-        str, typer.Argument(help="A run's folder; or a dataset's name, a file or a folder of texts.")
+        str, typer.Argument(help="A run's folder, a recipe, a dataset's name, a file or a folder of texts.")
     ],
     step: Annotated[int, typer.Option(help="Of a run: the step whose texts to show, from 1.")] = 1,
     limit: Annotated[int, typer.Option(min=1, help="Show at most so many texts.")] = 5,
+    column: Annotated[str, typer.Option(help="Of Parquet or JSON lines: the field with the text.")] = "text",
 ) -> None:
     """Show the very texts that a step of a run read, or the first documents of a source.
 
@@ -79,4 +80,4 @@ def show(
     if (Path(source) / "run.json").is_file():
         show_step(Path(source), step, limit, View())
     else:
-        show_documents(source, limit, View())
+        show_documents(source, limit, View(), column=column)

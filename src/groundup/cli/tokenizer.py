@@ -23,6 +23,7 @@ def train(
         int, typer.Option(help="How many tokens, with the 256 bytes and 5 special ones.")
     ] = 4096,
     pattern: Annotated[str, typer.Option(help="How texts are cut into pieces first: gpt2 or gpt4.")] = "gpt2",
+    column: Annotated[str, typer.Option(help="Of Parquet or JSON lines: the field with the text.")] = "text",
 ) -> None:
     """Learn a byte-level BPE vocabulary. transformers opens the folder.
 
@@ -35,7 +36,7 @@ def train(
     from groundup.runs.tokenizer import train_tokenizer
     from groundup.system.progress import View
 
-    train_tokenizer(source, folder, vocab_size, View(), pattern=pattern)
+    train_tokenizer(source, folder, vocab_size, View(), pattern=pattern, column=column)
 
 
 @VERB.command()

@@ -7,46 +7,30 @@ cut back to that state and reading goes on from that place: no document is lost,
 """
 
 import json
-import multiprocessing
 import os
-import signal
-import threading
 import time
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from copy import copy
-from dataclasses import asdict, dataclass, field
-from multiprocessing.connection import wait
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from groundup.data.encoding import PARTS, Block, Encoder
 from groundup.data.piece import Progress, Report
 from groundup.data.shards import Shard, open_shards
 from groundup.data.split import Parts, Place, read
-from groundup.data.writing import CHARACTERS_AT_ONCE, Encoded, Floor, Writer, append_limited, encode, tidy
+from groundup.data.writing import CHARACTERS_AT_ONCE, Floor, Writer, append_limited, tidy
 from groundup.errors import UserError
 from groundup.system.files import remove_folder, storage_errors, write_json
 from groundup.system.lock import alone
 from groundup.text.tokenizer import Tokenizer
 
-PARTS = ("train", "validation")
 STATE = "progress.json"
 COMMIT_SECONDS = 5.0
 WORTH_PROCESSES = 30 << 20
 """Bytes of a corpus from which starting processes, which takes a second or two, pays."""
-
-
-@dataclass
-class Block:
-    """A group of documents on its way: where reading stood after them, and their texts by part."""
-
-    place: Place
-    report: Report
-    texts: dict[str, list[str]] = field(default_factory=lambda: {part: [] for part in PARTS})
 
 
 def build(
@@ -99,7 +83,7 @@ def _write(
     place: Place,
     writers: dict[str, Writer],
     limits: dict[str, int],
-    encoder: "Encoder",
+    encoder: Encoder,
     unfinished: Path,
     report: Report,
     progress: Progress | None,
@@ -117,7 +101,9 @@ def _write(
 
     def done() -> bool:
         # Held-out documents that were met on the way are enough, unless a number of them was asked for.
-        return not wanted or ("train" not in wanted and parts.by == "hash" and not limits["validation"])
+        held_out_by_the_way = parts.by == "hash" and not limits["validation"]
+        enough = held_out_by_the_way and writers["validation"].n_documents > 0
+        return not wanted or ("train" not in wanted and enough)
 
     block = None
     blocks = () if done() else encoder.map(_blocks(parts, place, wanted, copy(report), at_once))
@@ -153,85 +139,6 @@ def _blocks(parts: Parts, place: Place, wanted: set[str], report: Report, charac
             block, size = Block(after, block.report), 0
     block.report = copy(report)
     yield block
-
-
-class Encoder:
-    """Encodes blocks in their order: in this process, or several ahead in others."""
-
-    def __init__(self, tokenizer: Tokenizer, floor: Floor | None, processes: int):
-        self.tokenizer, self.floor, self.processes = tokenizer, floor, processes
-        self.pool: ProcessPoolExecutor | None = None
-
-    def __enter__(self) -> "Encoder":
-        if self.processes:
-            # Not a copy of this process (fork): its threads would be missing there, and their locks be held.
-            self.pool = ProcessPoolExecutor(
-                self.processes,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_start_worker,
-                initargs=(self.tokenizer.library.to_str(), self.tokenizer.config, self.floor),
-            )
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.pool:
-            self.pool.shutdown(wait=True, cancel_futures=True)
-
-    def map(self, blocks: Iterator[Block]) -> Iterator[tuple[Block, dict[str, Encoded]]]:
-        """Each block with its tokens by part, in order."""
-        if self.pool is None:
-            for block in blocks:
-                yield block, _encode_parts(block.texts, self.tokenizer, self.floor)
-            return
-        waiting: deque[tuple[Block, Future]] = deque()
-        try:
-            for block in blocks:
-                waiting.append((block, self.pool.submit(_work, block.texts)))
-                block.texts = {}  # the other process has them: only so many are held here
-                if len(waiting) > self.processes + 1:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        except BrokenProcessPool as error:
-            raise UserError(
-                "A process that encodes texts was ended by the system, perhaps because the memory was full. "
-                "What is written is kept: the same command goes on from there."
-            ) from error
-
-
-def _encode_parts(
-    texts: dict[str, list[str]], tokenizer: Tokenizer, floor: Floor | None
-) -> dict[str, Encoded]:
-    return {
-        part: encode(documents, tokenizer, floor if part == "validation" else None)
-        for part, documents in texts.items()
-        if documents
-    }
-
-
-_WORKER: list = []  # of a worker process: its tokenizer and floor
-
-
-def _start_worker(library: str, config: dict, floor: Floor | None) -> None:
-    """Make a worker's tokenizer once. Ctrl-C is the first process's business; without it, a worker ends."""
-    import tokenizers
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _WORKER[:] = [Tokenizer(tokenizers.Tokenizer.from_str(library), config), floor]
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-
-        def follow() -> None:
-            wait([parent.sentinel])
-            os._exit(1)
-
-        threading.Thread(target=follow, daemon=True).start()
-
-
-def _work(texts: dict[str, list[str]]) -> dict[str, Encoded]:
-    return _encode_parts(texts, *_WORKER)
 
 
 def _open_writers(unfinished: Path, tokenizer: Tokenizer, report: Report) -> tuple[Place, dict[str, Writer]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from groundup.data.formats import KINDS, kind_of, records
+from groundup.data.formats import KINDS, kind_of, readable, records
 from groundup.data.piece import Piece, Report, read_pieces
 from groundup.errors import UserError, did_you_mean
 from groundup.system.files import known_sha256
@@ -47,11 +47,13 @@ def corpus_files(path: Path | str) -> list[Path]:
         if kind_of(path) in NOT_PLAIN:
             raise UserError(f"{path} is no plain text. Expected {ACCEPTED}: export or convert it first.")
         return [path]
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise UserError(f"{path} is a device or a pipe, no file. Save the text to a file, and give that.")
     if not os.path.isdir(path):
         near = [entry.name for entry in path.parent.iterdir()] if os.path.isdir(path.parent) else []
         hint = did_you_mean(path.name, near)
         raise UserError(f"There is no file or folder {path}.{hint} Give the path of a text.")
-    visible = [f for f in path.rglob("*") if f.is_file() and not _is_hidden(f.relative_to(path))]
+    visible = _visible_files(path)
     files = [file for file in visible if kind_of(file) in KINDS]
     if not files:
         others = sorted({file.suffix or file.name for file in visible})[:8]
@@ -76,9 +78,23 @@ def corpus_fingerprint(path: Path | str) -> str:
     digest = hashlib.sha256()
     for file in corpus_files(path):
         name = file.relative_to(path).as_posix() if path.is_dir() else file.name
-        digest.update(f"{known_sha256(file)} {name}\n".encode())
+        with readable(file):
+            digest.update(f"{known_sha256(file)} {name}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _visible_files(folder: Path) -> list[Path]:
+    """All files below a folder but hidden ones, also behind links to other folders; each folder once."""
+    files, seen = [], set()
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename} could not be read: {error.strerror}. Mend or remove it.")
+
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(place)
+        # A link to a folder above would lead around in a circle.
+        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
+        own = [] if real in seen else [Path(place, name) for name in names if not name.startswith(".")]
+        seen.add(real)
+        files += [file for file in own if os.path.isfile(file)]
+    return files

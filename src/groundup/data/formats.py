@@ -34,8 +34,8 @@ def records(file: Path, start: int = 0, *, field: str = "text") -> Iterator[Reco
     """The records of a file from that number on. UserError for a damaged, forbidden or foreign file."""
     kind = kind_of(file)
     read = {".jsonl": _json_records, ".parquet": _parquet_records}.get(kind, _text_records)
-    size, unpacked = os.path.getsize(file), 0
-    with _readable(file):
+    with readable(file):
+        size, unpacked = os.path.getsize(file), 0
         for record in read(file, start, field):
             unpacked += len(record.text or "")
             refuse_bomb(file, unpacked, size)
@@ -141,6 +141,8 @@ def _parquet_records(file: Path, start: int, field: str) -> Iterator[Record]:
         schema = parquet.read_schema(file)
         if field not in schema.names:
             raise UserError(no_such_field(file, field, schema.names))
+        if schema.names.count(field) > 1:
+            raise UserError(f'{file} has two columns of the name "{field}". Rename one of them.')
         # A text that is repeated in millions of rows stays one text in memory.
         is_text = schema.field(field).type in (arrow.string(), arrow.large_string())
         with parquet.ParquetFile(file, read_dictionary=[field] if is_text else None) as table:
@@ -164,9 +166,18 @@ def _rows(table: Any, start: int, field: str) -> Iterator[Record]:
             for value in batch.column(0):
                 row += 1
                 if row > start:
-                    text = value.as_py()
-                    problem = "" if isinstance(text, str) else f'row {row}: its field "{field}" is no text'
-                    yield Record(None if problem else text, problem, row / table.metadata.num_rows)
+                    text, problem = _text_of(value, field)
+                    problem = f"row {row}: {problem}" if problem else ""
+                    yield Record(text, problem, row / table.metadata.num_rows)
+
+
+def _text_of(value: Any, field: str) -> tuple[str | None, str]:
+    """The text of one cell, or why it has none."""
+    try:
+        text = value.as_py()
+    except UnicodeDecodeError:  # some programs write any bytes into a column of texts
+        return None, "it is not UTF-8"
+    return (text, "") if isinstance(text, str) else (None, f'its field "{field}" is no text')
 
 
 def no_such_field(file: Path | str, field: str, fields: Any) -> str:
@@ -175,7 +186,7 @@ def no_such_field(file: Path | str, field: str, fields: Any) -> str:
     listed = ", ".join(names[:20]) + (" …" if len(names) > 20 else "") or "none"
     return (
         f'{file} has no field "{field}". Its fields are: {listed}.{did_you_mean(field, names)} '
-        f"Name the one that holds the text: data.column=NAME in a recipe."
+        f"Name the one that holds the text: data.column=NAME in a recipe, or --column NAME."
     )
 
 
@@ -222,8 +233,8 @@ class _Counted(io.RawIOBase):
 
 
 @contextmanager
-def _readable(file: Path) -> Iterator[None]:
-    """Turns a damaged or forbidden file into one line."""
+def readable(file: Path) -> Iterator[None]:
+    """Turns a damaged, forbidden or vanished file into one line."""
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:

@@ -58,6 +58,8 @@ def open_shards(folder: Path | str, *, check: bool = False) -> Shard:
         bits = _open(folder, "floor_bits.bin", np.dtype("<f8"), n_documents)
     if check:
         for name, expected in manifest["files"].items():
+            if not (folder / name).is_file():
+                raise UserError(f"{folder / name} is missing, which manifest.json names. {AGAIN}")
             if known_sha256(folder / name) != expected:
                 raise UserError(f"{folder / name} is corrupt: its sha256 is not {expected}. {AGAIN}")
     return Shard(folder, manifest, tokens, starts, sizes, bits)

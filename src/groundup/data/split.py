@@ -219,7 +219,8 @@ def _validation_files(path: Path, share: float) -> list[Path]:
     named = [file for file in files if HELD_OUT & set(re.split(r"[^a-z]+", names[file]))]
     if named and len(named) < len(files):
         return named
-    by_hash = sorted(files, key=lambda file: hashlib.sha256(names[file].encode()).digest())
+    raw = {file: name.encode("utf-8", "surrogateescape") for file, name in names.items()}
+    by_hash = sorted(files, key=lambda file: hashlib.sha256(raw[file]).digest())
     chosen = by_hash[: min(len(files) - 1, max(1, round(share * len(files))))]
     return [file for file in files if file in chosen]
 

@@ -142,7 +142,7 @@ def run_name(source: str) -> str:
     name = Path(source).name
     while Path(name).suffix.lower() in (".txt", ".jsonl", ".parquet", ".gz", ".zst"):
         name = Path(name).stem
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name).strip("_") or "text"
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name).strip("_")[:100] or "text"
 
 
 def vocabulary_for(n_bytes: int | None) -> int:

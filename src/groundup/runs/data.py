@@ -69,9 +69,13 @@ def show_step(run: Path, step: int, limit: int, view: View) -> None:
         view.say(prepared.tokenizer.decode(ids))
 
 
-def show_documents(source: str, limit: int, view: View) -> None:
-    """Print the first documents of a source."""
-    documents = open_source(DataSettings(source=source), 1, view).to_learn()
+def show_documents(source: str, limit: int, view: View, *, column: str = "text") -> None:
+    """Print the first documents of a source, or of the one that a recipe names."""
+    data, seed = DataSettings(source=source, column=column), 1
+    if source.endswith(".toml"):
+        recipe = read_recipe(source)
+        data, seed = recipe.data, recipe.seed
+    documents = open_source(data, seed, view).to_learn()
     for number, text in enumerate(itertools.islice(documents, limit)):
         view.say(f"--- document {number}, {len(text.encode()):,} bytes")
         view.say(text)

@@ -17,7 +17,7 @@ from groundup.datasets import DATASETS, find_dataset, is_dataset
 from groundup.errors import UserError, did_you_mean
 from groundup.runs.recipe import DataSettings, Recipe, TokenizerSettings
 from groundup.runs.vocabulary import learn_tokenizer, open_tokenizer
-from groundup.system.files import cache_folder
+from groundup.system.files import cache_folder, check_writable, remove_folder
 from groundup.system.progress import View
 from groundup.text.tokenizer import Tokenizer
 
@@ -86,11 +86,12 @@ def prepare(recipe: Recipe, view: View) -> Prepared:
     """Find or make the tokenizer and the tokens that a recipe asks for."""
     source = open_source(recipe.data, recipe.seed, view)
     tokenizer_from = recipe.model.get("from", recipe.tokenizer.source)
-    key = _digest(source.fingerprint(), repr(recipe.data), repr(recipe.tokenizer), str(tokenizer_from))
+    before = source.fingerprint()
+    key = _digest(before, repr(recipe.data), repr(recipe.tokenizer), str(tokenizer_from))
     folder = cache_folder() / "prepared" / f"{run_safe(source.name)}-{key[:16]}"
     tokenizer = _tokenizer(recipe.tokenizer, source, folder, view, recipe.model.get("from"))
     tokens = folder / "tokens"
-    if (tokens / "train" / "manifest.json").is_file():
+    if all((tokens / part / "manifest.json").is_file() for part in PARTS):
         train, validation = (open_shards(tokens / part, check=True) for part in PARTS)
         if train.manifest["tokenizer"] == tokenizer.fingerprint:
             return Prepared(source, tokenizer, train, validation)
@@ -108,6 +109,12 @@ def prepare(recipe: Recipe, view: View) -> Prepared:
             floor=source.floor,
             progress=progress,
             report=report,
+        )
+    if source.fingerprint() != before:
+        remove_folder(folder)  # kept under the name of the old texts, with tokens of others
+        raise UserError(
+            f"{source.name} changed while its tokens were written. "
+            f"Once nobody writes to it any more, the same command prepares it anew."
         )
     tell_left_out(source.name, report, view)
     prepared = Prepared(source, tokenizer, train, validation)
@@ -222,6 +229,7 @@ def _tokenizer(
     kept = folder / "tokenizer"
     if (kept / "tokenizer.json").is_file():
         return Tokenizer.from_folder(kept)
+    check_writable(kept)  # before the work
     tokenizer = learn_tokenizer(
         source.parts().train(), settings.vocab_size, view, endless=source.endless, pattern=settings.pattern
     )

@@ -34,16 +34,17 @@ EXAMPLES = 12
 
 
 def train_tokenizer(
-    source: str, folder: Path, vocab_size: int, view: View, *, pattern: str = "gpt2"
+    source: str, folder: Path, vocab_size: int, view: View, *, pattern: str = "gpt2", column: str = "text"
 ) -> Tokenizer:
     """Learn a vocabulary from all documents of a source and save it, whole or not at all.
 
-    pattern: how texts are cut into pieces first, "gpt2" or "gpt4".
+    pattern: how texts are cut into pieces first, "gpt2" or "gpt4". column: of Parquet or JSON lines, the
+    field that holds the text.
     """
     check_writable(folder)
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         raise UserError(f"{folder} is there already. Choose another folder, or delete it first.")
-    opened, report = open_source(DataSettings(source=source), 1, view), Report()
+    opened, report = open_source(DataSettings(source=source, column=column), 1, view), Report()
     documents = opened.to_learn(report)
     tokenizer = learn_tokenizer(documents, vocab_size, view, endless=opened.endless, pattern=pattern)
     tell_left_out(source, report, view)

@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -123,12 +123,15 @@ def known_sha256(path: Path) -> str:
     if about.st_size < LARGE:
         return sha256(path)
     seen = f"{path.resolve()} {about.st_size} {about.st_mtime_ns} {about.st_ino}"
-    kept = cache_folder() / "sha256" / hashlib.sha256(seen.encode()).hexdigest()
-    if kept.is_file():
-        return kept.read_text(encoding="utf-8")
+    kept = cache_folder() / "sha256" / hashlib.sha256(os.fsencode(seen)).hexdigest()
+    with suppress(OSError):
+        remembered = kept.read_bytes()
+        if re.fullmatch(rb"[0-9a-f]{64}", remembered):  # a crash of the machine can leave an empty file
+            return remembered.decode()
     found = sha256(path)
     if time.time() - about.st_mtime > FRESH_SECONDS:
-        write_text(kept, found)
+        with suppress(UserError):  # where nothing can be kept, it is computed again
+            write_text(kept, found)
     return found
 
 
