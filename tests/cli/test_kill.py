@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ class Runs:
         self.context, self.recipe, self.runs = context, recipe, runs
         self.folder = RunFolder(runs / "tiny")
 
-    def start(self) -> multiprocessing.process.BaseProcess:
+    def start(self) -> BaseProcess:
         words = ["pretrain", str(self.recipe), "--runs", str(self.runs), "--device", "cpu"]
         process = self.context.Process(target=main, args=(words,))
         process.start()
@@ -77,7 +78,7 @@ class Runs:
                 break
         return self._kill(process)
 
-    def _kill(self, process: multiprocessing.process.BaseProcess) -> str:
+    def _kill(self, process: BaseProcess) -> str:
         process.kill()
         process.join()
         half = list(self.folder.checkpoints.glob(".step-*.part"))

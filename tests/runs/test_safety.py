@@ -10,7 +10,11 @@ import pytest
 
 from groundup.errors import UserError
 from groundup.runs import continuing
+from groundup.runs.data import show_step
+from groundup.runs.evaluate import tell_checkpoint
+from groundup.runs.farewell import farewell
 from groundup.runs.folder import RunFolder
+from groundup.runs.observers import Page
 from groundup.runs.pretrain import pretrain
 from groundup.runs.recipe import Recipe, make_recipe
 from groundup.settings import with_changes
@@ -83,6 +87,19 @@ def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_ends_with_the_sa
     assert same_bytes(cut, whole)
     assert [path.name for path in checkpoints(cut.checkpoints)] == ["step-000004", "step-000006"]
     assert not list(cut.checkpoints.glob("damaged-*"))
+
+
+def test_a_run_killed_between_its_last_save_and_the_tidying_is_tidied_when_it_goes_on(
+    cut: RunFolder, whole: RunFolder
+) -> None:
+    shutil.copytree(cut.checkpoints / "step-000004", cut.checkpoints / "step-000002")
+    (cut.checkpoints / ".step-000001.old").mkdir()
+    (cut.path / ".model.4711.part").mkdir()
+    (cut.checkpoints / "best.json").unlink()
+    assert "Going on from step 6 of 6." in going_on(cut)
+    assert same_bytes(cut, whole)
+    assert {path.name for path in cut.checkpoints.iterdir()} == {"best.json", "step-000004", "step-000006"}
+    assert not (cut.path / ".model.4711.part").exists()
 
 
 def test_where_no_checkpoint_is_good_nothing_is_changed(cut: RunFolder) -> None:
@@ -162,6 +179,9 @@ def test_a_run_that_goes_astray_names_the_step_its_texts_and_what_is_kept(
         r"at step (\d), which read the windows (\d+), (\d+), .* data show (\S+) --step \1\)", told
     )
     assert found and found[4].startswith(str(run.path))
+    view = quiet_view()
+    show_step(run.path, int(found[1]), 2, view)
+    assert f"--- window {found[2]}\n" in said(view) and f"--- window {found[3]}\n" in said(view)
     kept = checkpoints(run.checkpoints)
     assert (f"{kept[-1].name} is kept." if kept else "No checkpoint had been saved yet.") in told
     assert len(kept) == int(found[1]) - 1
@@ -199,3 +219,26 @@ def test_a_warm_up_that_never_ends_is_said(tmp_path: Path) -> None:
     view = quiet_view()
     pretrain(quick("train.steps=2", "train.warmup_steps=2"), tmp_path / "warm", view, device="cpu")
     assert "Warning: train.warmup_steps = 2 is not below train.steps = 2" in said(view)
+
+
+def test_the_page_of_a_run_that_goes_on_takes_a_small_part_of_its_time(cut: RunFolder) -> None:
+    # Made at 0 s; asked at 10, 21 (it takes until 23), 60 and 64 s.
+    times = iter([0.0, 10.0, 21.0, 23.0, 60.0, 64.0, 65.0])
+    page, written = Page(cut, clock=lambda: next(times)), []
+    for _ in range(4):
+        (cut.path / "report.html").unlink(missing_ok=True)
+        page.write()
+        written.append((cut.path / "report.html").is_file())
+    assert written == [False, True, False, True]
+
+
+def test_evaluating_a_run_that_was_killed_says_what_is_measured_and_which_was_best(cut: RunFolder) -> None:
+    view = quiet_view()
+    tell_checkpoint(cut.path, view)
+    assert said(view) == f"{cut.path} is interrupted; measured is step-000006, its newest.\n"
+    (cut.checkpoints / "best.json").write_text('{"folder": "step-000004"}', encoding="utf-8")
+    view = quiet_view()
+    tell_checkpoint(cut.path, view)
+    assert f"The validation loss was lowest in {cut.checkpoints / 'step-000004'}." in said(view)
+    farewell(cut, view)
+    assert f"lowest at step 4, which is kept: {cut.checkpoints / 'step-000004'}" in said(view)

@@ -19,7 +19,6 @@ from groundup.system.files import (
     cache_folder,
     check_writable,
     remove_folder,
-    remove_leftovers,
     sha256,
     storage_errors,
     whole_file,
@@ -299,16 +298,3 @@ def test_the_cache_follows_the_environment(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "groundup"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == Path.home() / ".cache" / "groundup"
-
-
-def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
-    for name in (".model.old", ".step-000004.17.part", ".hidden", "model"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "file").write_bytes(b"x")
-    for name in (".run.json.17.part", ".report.html.17.part", ".loss.png.17.part", ".lock", "a.part"):
-        (tmp_path / name).write_bytes(b"x")
-    os.utime(tmp_path / ".loss.png.17.part", (0, 0))
-    remove_leftovers(tmp_path, shared=("report.html", "loss.png"))
-    left = {".hidden", "model", ".lock", "a.part", ".report.html.17.part"}
-    assert {path.name for path in tmp_path.iterdir()} == left
-    remove_leftovers(tmp_path / "nowhere")

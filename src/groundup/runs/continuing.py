@@ -35,6 +35,8 @@ def find_checkpoint(folder: RunFolder, recipe: Recipe, view: View) -> Checkpoint
     found, damaged = newest_checkpoint(folder.checkpoints)
     if found is None:
         return None
+    for problem in damaged:
+        view.say(f"{problem} Going on from {found.folder.name}, the one before it.")
     recorded = found.values.get("recipe")
     other = [] if recorded is None else differences(make_recipe(recorded), recipe)
     if other:
@@ -42,8 +44,6 @@ def find_checkpoint(folder: RunFolder, recipe: Recipe, view: View) -> Checkpoint
             f"{found.folder} was made by another recipe ({', '.join(other[:3])} differ). "
             f"Bring the run's own checkpoint back, or start over with --restart."
         )
-    for problem in damaged:
-        view.say(f"{problem} Going on from {found.folder.name}, the one before it.")
     folder.cut_back(found.step)
     keep_checkpoints(folder.checkpoints, recipe.train.checkpoint.keep, folder.validation_losses())
     return found
