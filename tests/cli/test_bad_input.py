@@ -64,7 +64,11 @@ ROWS = [
     ("pretrain {dir}/good.toml train.learning_rate=inf", "train.learning_rate = inf does not fit"),
     ("pretrain {dir}/good.toml train.learning_rate=nan", "train.learning_rate = nan does not fit"),
     ("pretrain {dir}/good.toml name={name300}", "Use at most 100"),
+    ("pretrain {dir}/good.toml name=CON", "cannot be a folder's name on Windows"),
+    ("pretrain {dir}/good.toml name=lpt1.long", "cannot be a folder's name on Windows"),
+    ("pretrain {dir}/good.toml name=last.", "cannot be a folder's name on Windows"),
     ("pretrain {dir}/good.toml model.d_model=400000", "Out of memory"),
+    ("pretrain {dir}/good.toml train.learning_rate=1e25 sample.prompts=[]", "at step 2, which read"),
     ("pretrain {path5000}", "neither a file or folder, nor a dataset"),
     ("pretrain {dir}/no_folder/recipe.toml", "There is no file"),
     ("pretrain {dir}/bad.toml", "no valid TOML"),
@@ -210,10 +214,12 @@ def test_a_full_disk_is_one_line_and_earlier_checkpoints_and_models_stay(
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     words = ["pretrain", str(bad_files / "good.toml"), "--runs", str(tmp_path / "runs"), "model.d_model=128"]
-    words += ["train.steps=4", "train.checkpoint={every=2, keep=2}"]
+    words += ["train.steps=4", "train.checkpoint={every=2, keep=2}", "sample.prompts=[]", "evaluate.tasks=[]"]
     assert groundup(*words).code == 0
     run = RunFolder(tmp_path / "runs/tiny")
+    whole = contents(run.checkpoints) | contents(run.model)
     shutil.rmtree(run.checkpoints / "step-000004")  # as if the process had died before its last step
+    (run.checkpoints / "best.json").unlink()
     run.update_facts(status="running")
     before = contents(run.checkpoints) | contents(run.model)
     command = [sys.executable, "-m", "groundup", *words]
@@ -223,3 +229,7 @@ def test_a_full_disk_is_one_line_and_earlier_checkpoints_and_models_stay(
     assert "Could not write" in done.stderr
     assert "Going on from step 2" in done.stdout
     assert contents(run.checkpoints) | contents(run.model) == before
+    assert run.status == "interrupted"
+    # With space again the same command goes on, to the same bytes as if nothing had happened.
+    assert groundup(*words).code == 0
+    assert contents(run.checkpoints) | contents(run.model) == whole

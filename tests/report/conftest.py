@@ -2,11 +2,14 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from groundup.system.lock import alone
 
 RECIPE = 'name = "small"\nseed = 1\n\n[train]\nsteps = 100\nlearning_rate = 6e-4\n'
 
@@ -64,10 +67,13 @@ def _sample(step: int, steps: int, prompt: str, text: str) -> dict[str, Any]:
 
 
 class RunMaker:
-    """Writes the files of a run into a folder; each file can be left out or replaced."""
+    """Writes the files of a run into a folder; each file can be left out or replaced.
 
-    def __init__(self, root: Path):
-        self.root = root
+    A run that is "running" is held as if its process were alive.
+    """
+
+    def __init__(self, root: Path, held: ExitStack):
+        self.root, self.held = root, held
 
     def __call__(
         self, name: str = "small", *, steps: int = 100, every: int = 10, floor: float | None = 0.5,
@@ -90,6 +96,8 @@ class RunMaker:
             json.dumps(_facts(name, steps, floor, status) | replaced.get("facts", {}))
         )
         (folder / "recipe.toml").write_text(replaced.get("recipe", RECIPE), encoding="utf-8")
+        if status == "running":
+            self.held.enter_context(alone(folder, "held twice"))
         return folder
 
     @staticmethod
@@ -100,8 +108,9 @@ class RunMaker:
 
 
 @pytest.fixture
-def make_run(tmp_path: Path) -> RunMaker:
-    return RunMaker(tmp_path / "runs")
+def make_run(tmp_path: Path) -> Iterator[RunMaker]:
+    with ExitStack() as held:
+        yield RunMaker(tmp_path / "runs", held)
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ def test_a_run_that_lacks_a_part_yet_has_a_page(make_run, read_page, missing):
 def test_a_run_that_has_only_begun_has_a_page_and_no_picture(make_run, read_page):
     folder = make_run(status="running")
     for path in folder.iterdir():
-        if path.name != "run.json":
+        if path.name not in ("run.json", ".lock"):
             path.unlink()
     (folder / "run.json").write_text("{}")
     assert "No validation has been measured yet" in read_page(report.write(folder)).text

@@ -66,6 +66,12 @@ def test_the_headline_says_when_a_run_is_not_finished(make_run, status, begins):
     assert begins in headline(make_run(status=status))
 
 
+def test_a_run_whose_process_was_killed_is_not_running(make_run):
+    run = make_run(status="running")
+    make_run.held.close()  # as the system lets go of a lock when its process ends
+    assert "was stopped at step 100" in headline(run)
+
+
 def test_a_loss_below_the_floor_is_called_what_it_is(make_run):
     line = {"kind": "validation", "step": 9, "loss": 1.0, "bits_per_byte": 0.495, "floor_bits_per_byte": 0.5}
     assert "1.0 % below the floor of 0.500, which only luck or seen texts can do" in headline(

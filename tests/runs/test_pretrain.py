@@ -32,7 +32,8 @@ def test_a_run_leaves_every_promised_file(finished_run: RunFolder) -> None:
     )
     assert [name for name in wanted.split() if not (finished_run.path / name).is_file()] == []
     assert finished_run.read_facts()["status"] == "finished"
-    assert [p.name for p in sorted(finished_run.checkpoints.iterdir())] == ["step-000008", "step-000010"]
+    kept = [path.name for path in sorted(finished_run.checkpoints.iterdir())]
+    assert kept == ["best.json", "step-000008", "step-000010"]
 
 
 def test_a_run_writes_one_line_of_figures_for_each_step(finished_run: RunFolder) -> None:

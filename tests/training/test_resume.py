@@ -91,3 +91,12 @@ def test_a_snapshot_can_be_restored_twice_because_training_on_does_not_change_it
         state.step = 2
         losses.append(run(method, settings, state=state).loss)
     assert losses[0] == losses[1]
+
+
+def test_a_snapshot_of_another_kind_of_device_leaves_the_generators_here_alone(make_method, make_settings):
+    state = State.fresh(make_method(), make_settings())
+    assert [name for name in state_tensors(state) if name.startswith("generator")] == ["generator.cpu"]
+    torch.manual_seed(5)
+    here = torch.get_rng_state()
+    restore(state, {"generator.cuda.0": torch.zeros(16, dtype=torch.uint8)})
+    assert torch.equal(torch.get_rng_state(), here)

@@ -32,7 +32,7 @@ def evaluate(
 
       groundup evaluate runs/my_book --data another_book.txt --output scores.json
     """
-    from groundup.runs.evaluate import run_tasks, show, tasks_for, texts_for
+    from groundup.runs.evaluate import run_tasks, show, tasks_for, tell_checkpoint, texts_for
     from groundup.system.device import pick_device
     from groundup.system.files import check_writable, write_json
     from groundup.system.progress import View
@@ -45,6 +45,7 @@ def evaluate(
     if output is not None:
         check_writable(output.parent)
     loaded = load(model, device=pick_device(device))
+    tell_checkpoint(model, view)
     texts = texts_for(loaded, model, data, max_tokens, view)
     if not names:
         names = tasks_for([texts.text(loaded.tokenizer, 0)])

@@ -64,7 +64,7 @@ def pretrain(
         )
     folder = run(recipe, runs / recipe.name, view, device=device, restart=restart)
     farewell(folder, view)
-    if folder.read_facts()["status"] != "finished":
+    if folder.status != "finished":
         raise typer.Exit(EXIT_STOPPED)
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from groundup.errors import UserError
 from groundup.report.records import Record, interval_of, number, required, whole
 from groundup.report.scores import Mistake, Score, mistake_of, scores_of
+from groundup.system.lock import is_held
 
 T = TypeVar("T")
 
@@ -112,7 +113,7 @@ def read(folder: Path | str) -> Run:
     return Run(
         folder=folder,
         name=str(facts.get("name") or folder.resolve().name),
-        status=str(facts.get("status") or "running"),
+        status=_status(folder, facts),
         facts=facts,
         train=_by_step([point for point in metrics if isinstance(point, TrainPoint)]),
         validation=_by_step([point for point in metrics if isinstance(point, Validation)]),
@@ -139,6 +140,12 @@ def _read_facts(folder: Path) -> Record:
     if not isinstance(facts, dict):
         raise UserError(f"{path} cannot be read: a JSON object was expected. Copy the run's folder again.")
     return facts
+
+
+def _status(folder: Path, facts: Record) -> str:
+    """What the run last said of itself; "running" is only believed while a process holds the folder."""
+    status = str(facts.get("status") or "running")
+    return "interrupted" if status == "running" and is_held(folder) is False else status
 
 
 def _text(path: Path) -> str:

@@ -6,18 +6,47 @@ from groundup.errors import UserError
 from groundup.runs.folder import RunFolder
 from groundup.runs.prepare import Prepared
 from groundup.runs.recipe import Recipe, make_recipe
-from groundup.settings import read_toml
+from groundup.settings import Table, read_toml
 from groundup.system.device import describe
 from groundup.system.files import remove_folder, storage_errors
+from groundup.system.lock import LOCK
 from groundup.system.progress import View
+from groundup.weights.checkpoints import Checkpoint, keep_checkpoints, newest_checkpoint
+
+FREE = ("train.micro_batch", "train.checkpoint")
+"""What a run may change on its way: how many rows are computed at once, and what is kept. Each step still
+learns from the same texts."""
 
 
 def clear(folder: RunFolder) -> None:
-    """Forget an earlier run: its figures, checkpoints and model."""
+    """Forget an earlier run: its checkpoints first and its recipe last, so that a crash leaves a run."""
+    last = {folder.checkpoints: 0, folder.recipe: 2}
     with storage_errors(folder.path):
-        for item in folder.path.iterdir():
-            if item.name != ".lock":
+        for item in sorted(folder.path.iterdir(), key=lambda item: last.get(item, 1)):
+            if item.name != LOCK:
                 remove_folder(item) if item.is_dir() else item.unlink()
+
+
+def find_checkpoint(folder: RunFolder, recipe: Recipe, view: View) -> Checkpoint | None:
+    """The newest good checkpoint of a run, or None; damaged ones after it are set aside, and that is said.
+
+    UserError if none of them is good, or if it belongs to another recipe.
+    """
+    found, damaged = newest_checkpoint(folder.checkpoints)
+    if found is None:
+        return None
+    for problem in damaged:
+        view.say(f"{problem} Going on from {found.folder.name}, the one before it.")
+    recorded = found.values.get("recipe")
+    other = [] if recorded is None else differences(make_recipe(recorded), recipe)
+    if other:
+        raise UserError(
+            f"{found.folder} was made by another recipe ({', '.join(other[:3])} differ). "
+            f"Bring the run's own checkpoint back, or start over with --restart."
+        )
+    folder.cut_back(found.step)
+    keep_checkpoints(folder.checkpoints, recipe.train.checkpoint.keep, folder.validation_losses())
+    return found
 
 
 def refuse_foreign_folder(folder: RunFolder) -> None:
@@ -34,13 +63,7 @@ def refuse_other_run(folder: RunFolder, recipe: Recipe) -> None:
     """UserError if the folder's run is finished, or was started with another recipe."""
     if not folder.recipe.is_file():
         return
-    before = make_recipe(read_toml(folder.recipe))
-    other = [
-        f"{section}.{key}" if isinstance(value, dict) else section
-        for section, value in recipe.to_table().items()
-        for key in (value if isinstance(value, dict) else [""])
-        if _pick(before.to_table(), section, key) != _pick(recipe.to_table(), section, key)
-    ]
+    other = differences(make_recipe(read_toml(folder.recipe)), recipe)
     if other:
         raise UserError(
             f"{folder.path} was started with another recipe ({', '.join(other[:3])} differ). "
@@ -62,15 +85,32 @@ def refuse_changed_data(folder: RunFolder, prepared: Prepared) -> None:
         )
 
 
-def tell_other_machine(folder: RunFolder, device: torch.device, view: View) -> None:
+def tell_what_differs(folder: RunFolder, recipe: Recipe, device: torch.device, view: View) -> None:
     """Say what is not as it was when the run began: it goes on well, but not to the very same bytes."""
     before, now = folder.read_facts(), describe(device)
     changed = [name for name in now if name in before and before[name] != now[name]]
     other = [f"{name} {before[name]} → {now[name]}" for name in changed]
+    rows = make_recipe(read_toml(folder.recipe)).train.micro_batch if folder.recipe.is_file() else None
+    if rows not in (None, recipe.train.micro_batch):  # the same sums, added up in another order
+        other.append(f"micro_batch {rows} → {recipe.train.micro_batch}")
     if other:
         view.say(f"Not as when this run began: {', '.join(other)}. It goes on, but not to the same bytes.")
 
 
-def _pick(table: dict, section: str, key: str) -> object:
-    value = table.get(section)
-    return value.get(key) if isinstance(value, dict) else value
+def differences(before: Recipe, now: Recipe) -> list[str]:
+    """The names of the settings in which a recipe is not what it was, but for those that may change."""
+    old, new = _flat(before.to_table()), _flat(now.to_table())
+    names = [*new, *(name for name in old if name not in new)]
+    return [name for name in names if old.get(name) != new.get(name) and name not in FREE]
+
+
+def _flat(table: Table) -> Table:
+    """Values by name: {"train": {"steps": 3}} becomes {"train.steps": 3}."""
+    flat: Table = {}
+    for name, value in table.items():
+        flat |= (
+            {f"{name}.{key}": inner for key, inner in value.items()}
+            if isinstance(value, dict)
+            else {name: value}
+        )
+    return flat

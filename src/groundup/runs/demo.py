@@ -18,8 +18,8 @@ def demo(
 ) -> None:
     """Train on the village, or go on with an earlier demo, or show the one that is finished."""
     folder = RunFolder(runs / NAME)
-    status = folder.read_facts().get("status")
-    if status is not None and restart is None:
+    status = folder.status
+    if status and restart is None:
         restart = _ask(folder, status, view)
     if restart or status != "finished":
         recipe = recipe_for("village", minutes, runs, view, device=device, restart=bool(restart), name=NAME)
@@ -44,7 +44,7 @@ def _last_lines(folder: RunFolder, view: View) -> None:
     view.say("")
     view.say(groundup.report.describe(folder.path))
     view.say(f"The report: {folder.path / 'report.html'}")
-    if folder.read_facts().get("status") != "finished":
+    if folder.status != "finished":
         view.say("Go on with:  " + command("demo", "--continue"))
         return
     view.say("Three things to do next:")

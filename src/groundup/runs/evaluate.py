@@ -18,7 +18,8 @@ from groundup.system.files import write_json
 from groundup.system.progress import View
 from groundup.tasks import TASKS
 from groundup.tasks._task import refuse_unfit
-from groundup.weights.folder import Loaded
+from groundup.weights.checkpoints import best_checkpoint
+from groundup.weights.folder import Loaded, model_folder
 
 
 def run_tasks(loaded: Loaded, names: Sequence[str], texts: Texts, view: View) -> list[Score]:
@@ -48,6 +49,15 @@ def evaluate_run(
     earlier = [row for row in folder.read_evaluation() if row.get("step", 0) < step]
     write_json(folder.evaluation, [*earlier, *({"step": step, **score.as_json()} for score in scores)])
     return scores
+
+
+def tell_checkpoint(where: Path, view: View) -> None:
+    """Of a run that has not ended: say which checkpoint stands for it."""
+    run, folder = RunFolder(where), model_folder(where)
+    if folder.parent == run.checkpoints:
+        best = best_checkpoint(run.checkpoints)
+        lowest = "" if best in (None, folder) else f" The validation loss was lowest in {best}."
+        view.say(f"{where} is {run.status or 'unfinished'}; measured is {folder.name}, its newest.{lowest}")
 
 
 def texts_for(loaded: Loaded, model: Path, data: str | None, max_tokens: int, view: View) -> Texts:

@@ -10,6 +10,8 @@ from pathlib import Path
 import groundup.report
 from groundup.runs.folder import RunFolder
 from groundup.system.progress import View
+from groundup.weights.checkpoints import best_checkpoint, step_of
+from groundup.weights.folder import checkpoints
 
 
 def command(*words: str) -> str:
@@ -31,8 +33,11 @@ def farewell(folder: RunFolder, view: View) -> None:
     view.say("")
     view.say(groundup.report.describe(folder.path))
     view.say(f"The report: {folder.path / 'report.html'}")
+    best = best_checkpoint(folder.checkpoints)
+    if best is not None and best != checkpoints(folder.checkpoints)[-1]:
+        view.say(f"Its validation loss was lowest at step {step_of(best):,}, which is kept: {best}")
     view.say("Go on with:")
-    if folder.read_facts().get("status") != "finished":
+    if folder.status != "finished":
         view.say("  " + command("pretrain", str(folder.recipe), "--runs", str(folder.path.parent)))
     view.say("  " + command("generate", str(folder.path)))
     view.say("  " + command("evaluate", str(folder.path)))

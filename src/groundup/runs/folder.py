@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from groundup.errors import UserError, did_you_mean
-from groundup.system.files import storage_errors, write_json, write_text
-from groundup.system.lock import alone
+from groundup.system.files import flush, remove_leftovers, storage_errors, write_json, write_text
+from groundup.system.lock import alone, is_held
 
 LOGS = ("metrics", "timing", "samples")
+PAGES = ("report.html", "loss.png")
+"""What `groundup report` writes, at any time and without asking for the folder."""
 
 
 class RunFolder:
@@ -54,7 +56,23 @@ class RunFolder:
             return []
         # As bytes: a crash may have cut a character in two, and a text may hold other line ends (U+2028).
         *whole, _ = path.read_bytes().split(b"\n")
-        return [json.loads(line) for line in whole]
+        try:
+            return [json.loads(line) for line in whole]
+        except ValueError as error:
+            raise UserError(
+                f"{path} is damaged ({error}). Bring a good copy back, or start over with --restart."
+            ) from None
+
+    def flush_logs(self) -> None:
+        """Have the figures on the disk before a checkpoint that counts on them, even if the power fails."""
+        for path in (self.path / f"{name}.jsonl" for name in LOGS):
+            if path.is_file():
+                with storage_errors(path):
+                    flush(path)
+
+    def validation_losses(self) -> dict[int, float]:
+        """The validation loss so far, by step."""
+        return {line["step"]: line["loss"] for line in self.lines("metrics") if line["kind"] == "validation"}
 
     def cut_back(self, step: int) -> None:
         """Forget the figures of all steps after `step`: training goes on from there."""
@@ -78,13 +96,26 @@ class RunFolder:
                 f"{self.facts} is damaged ({error}). Start the run over with --restart."
             ) from None
 
+    @property
+    def status(self) -> str:
+        """finished, running, interrupted; empty before anything began.
+
+        A process that is killed cannot say so any more: run.json is only believed while the folder is held.
+        """
+        status = self.read_facts().get("status", "")
+        return "interrupted" if status == "running" and is_held(self.path) is False else status
+
     def read_evaluation(self) -> list[dict[str, Any]]:
         """The rows of evaluation.json so far."""
         return json.loads(self.evaluation.read_text(encoding="utf-8")) if self.evaluation.is_file() else []
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the folder while a run writes to it. UserError if another process does."""
+        """Hold the folder while a run writes to it, free of what killed ones left half written.
+
+        UserError if another process holds it.
+        """
         message = f"Another run is writing to {self.path}. Wait for it, stop it, or choose another name."
         with alone(self.path, message):
+            remove_leftovers(self.path, shared=PAGES)
             yield

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import groundup.report
 from groundup.evaluation.score import rolling
 from groundup.evaluation.texts import Texts
 from groundup.generation.engine import generate
@@ -12,11 +13,14 @@ from groundup.runs.recipe import Recipe
 from groundup.system.progress import TrainingView
 from groundup.tasks import TASKS
 from groundup.tasks.perplexity import figures
-from groundup.training.loop import State
+from groundup.training.loop import NotFinite, State
 from groundup.training.precision import autocast
 from groundup.training.snapshot import state_tensors
 from groundup.weights.checkpoints import save_checkpoint
 from groundup.weights.folder import Loaded
+
+PAGE_PAUSE = 20
+"""So many times as long as a page took to write nothing is spent on the next one."""
 
 LIVE_SECONDS = 20.0
 """A sample is shown on the screen this often. It has a generator of its own and is not kept."""
@@ -170,8 +174,32 @@ class LiveSample:
 
 
 @dataclass
+class Page:
+    """Writes the report of a run that goes on, but lets it take at most a twentieth of the time."""
+
+    folder: RunFolder
+    clock: Callable[[], float] = time.monotonic
+    _cost: float = 1.0  # seconds of the last one; before the first, about what a machine needs
+
+    def __post_init__(self) -> None:
+        self._ended = self.clock()
+
+    def write(self) -> None:
+        """Write it, unless the last one was too short a time ago."""
+        began = self.clock()
+        if began - self._ended < PAGE_PAUSE * self._cost:
+            return
+        groundup.report.write(self.folder.path)
+        self._ended = self.clock()
+        self._cost = self._ended - began
+
+
+@dataclass
 class Checkpoints:
-    """Saves the run every so many steps, at the end, and when it is asked to stop."""
+    """Saves the run every so many steps, at the end, and when it is asked to stop.
+
+    UserError instead of a checkpoint that is worth nothing, because a weight is no finite number any more.
+    """
 
     folder: RunFolder
     loaded: Loaded
@@ -182,14 +210,17 @@ class Checkpoints:
         settings = self.recipe.train.checkpoint
         if not state.stop and not is_due(state.step, settings.every, self.recipe.train.steps):
             return
-        values = {"tokens": state.tokens}
+        if not all(bool(parameter.isfinite().all()) for parameter in state.method.parameters()):
+            raise NotFinite("A weight became infinite", state.step, self.recipe.train)
+        self.folder.flush_logs()
         save_checkpoint(
             self.folder.checkpoints,
             self.loaded,
             step=state.step,
             tensors=state_tensors(state),
-            values=values,
+            values={"tokens": state.tokens, "recipe": self.recipe.to_table()},
             keep=settings.keep,
+            losses=self.folder.validation_losses(),
         )
         if self.after:
             self.after(state)

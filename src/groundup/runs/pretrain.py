@@ -2,8 +2,7 @@
 
 import contextlib
 import math
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,22 +14,26 @@ from groundup.data.batches import Batches
 from groundup.data.order import Order
 from groundup.data.windows import TokenWindows
 from groundup.doctor import Patient, examine
+from groundup.errors import UserError
 from groundup.evaluation.texts import Texts
 from groundup.generation.engine import prompt_ids
 from groundup.methods.next_token import NextToken
 from groundup.model.decoder import Decoder
 from groundup.runs.continuing import (
     clear,
+    find_checkpoint,
     refuse_changed_data,
     refuse_foreign_folder,
     refuse_other_run,
-    tell_other_machine,
+    tell_what_differs,
 )
 from groundup.runs.evaluate import evaluate_run
 from groundup.runs.folder import RunFolder
-from groundup.runs.observers import Checkpoints, Figures, LiveSample, Samples, Validation
+from groundup.runs.mishaps import told
+from groundup.runs.observers import Checkpoints, Figures, LiveSample, Page, Samples, Validation
 from groundup.runs.prepare import Prepared, prepare
 from groundup.runs.recipe import Recipe, check_context, make_recipe, model_config
+from groundup.runs.stopping import stopping
 from groundup.settings import read_toml
 from groundup.system.device import describe, peak_memory_mb, pick_device
 from groundup.system.files import check_writable, write_text
@@ -40,7 +43,7 @@ from groundup.tasks._task import refuse_unfit
 from groundup.training.loop import State, train
 from groundup.training.precision import pick_precision, use_fast_float32
 from groundup.training.snapshot import restore
-from groundup.weights.checkpoints import Checkpoint, checkpoints, read_checkpoint
+from groundup.weights.checkpoints import Checkpoint
 from groundup.weights.folder import Loaded, load, read_tensors, save
 from groundup.zoo import family_for
 
@@ -76,16 +79,20 @@ def pretrain(
     recipe = replace(recipe, train=replace(recipe.train, precision=precision))
     if not restart:
         refuse_other_run(folder, recipe)
+    if recipe.train.warmup_steps >= recipe.train.steps:
+        view.say(
+            f"Warning: train.warmup_steps = {recipe.train.warmup_steps} is not below train.steps = "
+            f"{recipe.train.steps}, so the learning rate ends before it has reached its height."
+        )
     ready = make_ready(recipe, where, view)
     loaded, tasks = ready.loaded, recipe.evaluate.tasks
     with folder.alone():
         if restart:
             clear(folder)
         refuse_changed_data(folder, ready.prepared)
-        kept = checkpoints(folder.checkpoints)
-        checkpoint = read_checkpoint(kept[-1]) if kept else None
+        checkpoint = find_checkpoint(folder, recipe, view)
         if checkpoint is not None:
-            tell_other_machine(folder, where, view)
+            tell_what_differs(folder, recipe, where, view)
             table, tied = family_for(loaded.config).table, loaded.config.tie_embeddings
             table.pull(loaded.model, read_tensors(checkpoint.folder), tied=tied)
         _begin(folder, recipe, ready, where)
@@ -94,7 +101,9 @@ def pretrain(
         try:
             state = _train(folder, recipe, ready, checkpoint, view)
         except BaseException:
-            folder.update_facts(status="interrupted")  # whatever ended it, it no longer runs
+            # Whatever ended it, it no longer runs. If even this cannot be written, the first reason counts.
+            with contextlib.suppress(UserError, OSError):
+                folder.update_facts(status="interrupted")
             raise
         if state.step < recipe.train.steps:
             folder.update_facts(status="interrupted")
@@ -197,16 +206,18 @@ def _train(
         restore(state, checkpoint.tensors)
         state.step, state.tokens = checkpoint.step, checkpoint.values["tokens"]
         view.say(f"Going on from step {state.step} of {recipe.train.steps}.")
-    folder.cut_back(state.step if checkpoint else -1)
+    else:
+        folder.cut_back(-1)
     floor = None
     if texts.floor_bits is not None:
         floor = float(texts.floor_bits.sum() * math.log(2) / sum(len(ids) - 1 for ids in texts.ids))
-    with view.training(recipe.train.steps, state.step, floor) as training_view:
-        figures = Figures(folder, training_view, folder.read_facts()["seconds"])
+    mishaps = told(folder, recipe, batches, state)
+    with mishaps, view.training(recipe.train.steps, state.step, floor) as training_view:
+        figures, page = Figures(folder, training_view, folder.read_facts()["seconds"]), Page(folder)
 
         def keep_up(state: State) -> None:
             folder.update_facts(seconds=round(figures.seconds, 1), peak_memory_mb=peak_memory_mb())
-            groundup.report.write(folder.path)
+            page.write()
 
         watching: list[Callable[[State], None]] = [
             Validation(folder, loaded, texts, recipe, training_view),
@@ -226,23 +237,3 @@ def _train(
             figures.step_begins(state)
             observers = (figures, *watching, live, saving, figures.step_begins)
             return train(method, batches, recipe.train, state=state, observers=observers)
-
-
-@contextlib.contextmanager
-def stopping(state: State, say: Callable[[str], None]) -> Iterator[None]:
-    """The first SIGINT or SIGTERM ends the run after its step, with a checkpoint; a second one at once."""
-
-    def ask(number: int, frame: object) -> None:
-        if state.stop:
-            raise KeyboardInterrupt
-        state.stop = True
-        say("Stopping after this step …")
-
-    before = {}
-    with contextlib.suppress(ValueError):  # only the main thread may set handlers
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -18,6 +18,15 @@ from groundup.zoo import FAMILIES, family_for
 AUTO_TOKENS = 16384
 """Tokens of one forward that `micro_batch = "auto"` aims at; more takes memory and is not faster on a CPU."""
 
+DEVICES = {
+    "CON",
+    "PRN",
+    "AUX",
+    "NUL",
+    *(f"{port}{digit}" for port in ("COM", "LPT") for digit in "123456789¹²³"),
+}
+"""What Windows takes for a device, with any ending and in any case: a run must be movable to it."""
+
 
 def check_not_negative(section: str, settings: object, *names: str) -> None:
     """UserError for the first of these settings that is below 0."""
@@ -133,9 +142,13 @@ class Recipe:
             raise UserError(f"seed = {self.seed} is out of range. Use a number from 0 to below 2**63.")
         if len(self.name) > 100:
             raise UserError(f"The name {self.name[:20]}… has {len(self.name)} characters. Use at most 100.")
-        if not self.name or set(self.name) & set('/\\:*?"<>|') or self.name.startswith("."):
+        if not self.name.isprintable() or set(self.name) & set('/\\:*?"<>|') or self.name[:1] in ("", "."):
             raise UserError(
                 f"The name {self.name!r} cannot be a folder's name. Use letters, digits, - and _."
+            )
+        if self.name.partition(".")[0].strip().upper() in DEVICES or self.name[-1] in ". ":
+            raise UserError(
+                f"The name {self.name!r} cannot be a folder's name on Windows. Choose another with name=NAME."
             )
 
     def to_table(self) -> Table:

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,10 @@ FRESH_SECONDS = 5
 """A file changed so short a time ago may change again without its time of change showing it."""
 
 
+_LEFTOVER = re.compile(r"\.(.+?)(\.\d+\.part|\.old)")
+"""The names beside PATH under which `whole_file`, `whole_folder` and `remove_folder` work."""
+
+
 @contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
     """Gives a place beside `path` to write to; it becomes `path` only if the block ends without an error."""
@@ -32,9 +36,9 @@ def whole_file(path: Path | str) -> Iterator[Path]:
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             yield part
-            _flush(part)
+            flush(part)
             os.replace(part, path)
-            _flush(path.parent)
+            flush(path.parent)
         finally:
             part.unlink(missing_ok=True)
 
@@ -57,13 +61,13 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
         try:
             yield part
             for file in part.rglob("*"):
-                _flush(file)
-            _flush(part)
+                flush(file)
+            flush(part)
             if path.exists():
                 shutil.rmtree(old, ignore_errors=True)
                 os.replace(path, old)
             os.replace(part, path)
-            _flush(path.parent)
+            flush(path.parent)
             shutil.rmtree(old, ignore_errors=True)
         except BaseException:
             if old.exists() and not path.exists():
@@ -80,6 +84,19 @@ def remove_folder(path: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
         os.replace(path, old)
         shutil.rmtree(old)
+
+
+def remove_leftovers(folder: Path, *, shared: Iterable[str] = ()) -> None:
+    """Delete what killed processes left half written or half deleted in a folder that nobody else writes to.
+
+    shared: names that others may be writing even so. Of these only what is older than a minute goes.
+    """
+    for path in folder.glob(".*"):
+        found = _LEFTOVER.fullmatch(path.name)
+        if not found or (found[1] in shared and time.time() - path.stat().st_mtime < 60):
+            continue
+        with storage_errors(path):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def check_writable(folder: Path) -> None:
@@ -201,7 +218,7 @@ _OF_READING_TOO = {errno.ENOENT, errno.EISDIR}
 """These count only where the error names the place itself: a block may also have read a file in vain."""
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Ask the operating system to put a file or a folder's entries on the disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows cannot open folders; its renames are journaled.

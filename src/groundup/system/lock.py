@@ -1,6 +1,7 @@
 """One process at a time: a folder that is held while somebody writes to it."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,23 +9,47 @@ from pathlib import Path
 from groundup.errors import UserError
 from groundup.system.files import storage_errors
 
+LOCK = ".lock"
+TRIES, PAUSE_SECONDS = 5, 0.02
+"""`is_held` has the lock for a moment, too, so a single refusal does not yet mean that somebody writes."""
+
 
 @contextmanager
 def alone(folder: Path, message: str) -> Iterator[None]:
     """Hold a folder (made if need be) during the block. UserError(message) if another process does."""
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "a+", encoding="utf-8")
+        lock = open(folder / LOCK, "a+", encoding="utf-8")
     with lock:
-        if not _lock(lock.fileno()):
-            raise UserError(message)
+        for attempt in range(TRIES):
+            if _lock(lock.fileno()) is not False:
+                break
+            if attempt == TRIES - 1:
+                raise UserError(message)
+            time.sleep(PAUSE_SECONDS)
         yield
 
 
-def _lock(handle: int) -> bool:
-    """Take the lock of an open file; the system gives it back when the process ends, however it ends.
+def is_held(folder: Path) -> bool | None:
+    """Whether a living process holds the folder; None where the file system knows no locks.
 
-    False if another process has it. A file system without locks (some network drives) refuses nothing.
+    What a process writes down about itself stays when it is killed. The lock does not: the system gives it
+    back, however the process ends.
+    """
+    try:
+        with open(folder / LOCK, encoding="utf-8") as lock:
+            free = _lock(lock.fileno())
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    return None if free is None else not free
+
+
+def _lock(handle: int) -> bool | None:
+    """Take the lock of an open file, which goes back when it is closed or the process ends.
+
+    False if another one has it. None if there are no locks (some network drives): that refuses nothing.
     """
     try:
         if os.name == "nt":
@@ -38,5 +63,5 @@ def _lock(handle: int) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     except OSError:
-        return True
+        return None
     return True

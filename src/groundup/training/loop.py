@@ -88,10 +88,19 @@ def train(
     return state
 
 
-def check_finite(state: State, settings: TrainSettings) -> None:
-    """UserError if the loss or its gradient is no finite number; the weights are still the step before's."""
-    if not (abs(state.loss) < float("inf") and state.gradient_norm < float("inf")):
-        raise UserError(
-            f"The loss became {state.loss} (gradient norm {state.gradient_norm}) at step {state.step + 1}. "
-            f"Lower train.learning_rate = {settings.learning_rate} and start over with --restart."
+class NotFinite(UserError):
+    """Training has gone astray at a step (from 1): `what` says which number is no finite one any more."""
+
+    def __init__(self, what: str, step: int, settings: TrainSettings):
+        super().__init__(
+            f"{what} at step {step}. Lower train.learning_rate = {settings.learning_rate} and start over "
+            f"with --restart."
         )
+        self.what, self.step = what, step
+
+
+def check_finite(state: State, settings: TrainSettings) -> None:
+    """NotFinite if the loss or its gradient is no finite number; the weights are still the step before's."""
+    if not (abs(state.loss) < float("inf") and state.gradient_norm < float("inf")):
+        what = f"The loss became {state.loss} (gradient norm {state.gradient_norm})"
+        raise NotFinite(what, state.step + 1, settings)

@@ -9,7 +9,7 @@ from groundup.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointSettings:
-    """When to save, and how many to keep."""
+    """When to save, and how many of the newest to keep; besides them, the best by validation loss stays."""
 
     every: int = 500  # steps; 0: only at the end
     keep: int = 3

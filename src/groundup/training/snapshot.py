@@ -7,22 +7,53 @@ from torch import Tensor
 
 from groundup.training.loop import State
 
-OPTIMIZER, CPU_GENERATOR, CUDA_GENERATOR = "optimizer.", "generator.cpu", "generator.cuda"
+OPTIMIZER, GENERATOR = "optimizer", "generator"
 
 
 def state_tensors(state: State) -> dict[str, Tensor]:
     """Everything besides the weights that decides how training goes on, by name."""
-    tensors = {f"{OPTIMIZER}{name}": tensor for name, tensor in state.optimizer.memory().items()}
-    tensors[CPU_GENERATOR] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors[CUDA_GENERATOR] = torch.cuda.get_rng_state()
+    tensors = {f"{OPTIMIZER}.{name}": tensor for name, tensor in state.optimizer.memory().items()}
+    for device in _devices(state):
+        tensors[_generator(device)] = _generator_state(device)
     return tensors
 
 
 def restore(state: State, tensors: Mapping[str, Tensor]) -> None:
-    """Put the optimizer's memory and the generators back."""
-    memory = {name: tensor for name, tensor in tensors.items() if name.startswith(OPTIMIZER)}
-    state.optimizer.remember({name.removeprefix(OPTIMIZER): tensor for name, tensor in memory.items()})
-    torch.set_rng_state(tensors[CPU_GENERATOR])
-    if torch.cuda.is_available() and CUDA_GENERATOR in tensors:
-        torch.cuda.set_rng_state(tensors[CUDA_GENERATOR])
+    """Put the optimizer's memory and the generators back.
+
+    The generator of a device that this run does not use, as after a change of machine, is left out.
+    """
+    own = f"{OPTIMIZER}."
+    state.optimizer.remember({n.removeprefix(own): t for n, t in tensors.items() if n.startswith(own)})
+    for device in _devices(state):
+        if _generator(device) in tensors:
+            _set_generator_state(device, tensors[_generator(device)])
+
+
+def _devices(state: State) -> list[torch.device]:
+    """Each device whose generator the run may draw from: the CPU's, and those where parameters are."""
+    used = {p.device for p in state.method.parameters()} | {torch.device("cpu")}
+    return sorted(used, key=str)
+
+
+def _generator(device: torch.device) -> str:
+    """The name of a generator: generator.cpu, generator.mps, generator.cuda.0."""
+    number = f".{device.index or 0}" if device.type == "cuda" else ""
+    return f"{GENERATOR}.{device.type}{number}"
+
+
+def _generator_state(device: torch.device) -> Tensor:
+    """What a device's generator will draw from next, (bytes,) uint8."""
+    if device.type == "cuda":
+        return torch.cuda.get_rng_state(device)
+    return torch.mps.get_rng_state() if device.type == "mps" else torch.get_rng_state()
+
+
+def _set_generator_state(device: torch.device, kept: Tensor) -> None:
+    """Put a device's generator back to where it was."""
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(kept, device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(kept)
+    else:
+        torch.set_rng_state(kept)

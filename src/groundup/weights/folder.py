@@ -145,8 +145,9 @@ def model_folder(where: Path | str) -> Path:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, oldest first."""
-    return sorted(folder.glob("step-*"), key=lambda path: (len(path.name), path.name))
+    """The checkpoints in a folder, oldest first; what has another form of name is somebody's own."""
+    named = (path for path in folder.glob("step-*") if path.name.removeprefix("step-").isdecimal())
+    return sorted(named, key=lambda path: int(path.name.removeprefix("step-")))
 
 
 def read_tensors(folder: Path) -> Mapping[str, Tensor]:
