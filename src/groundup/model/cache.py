@@ -88,6 +88,6 @@ class LayerCache:
             self.keys[:, :, start:], self.values[:, :, start:] = key, value
         else:
             rows = torch.arange(len(key), device=key.device)[:, None]  # (B, 1), beside the (B, T) places
-            self.keys[rows, :, self.places] = key.transpose(1, 2)  # (B, T, H, K)
-            self.values[rows, :, self.places] = value.transpose(1, 2)
+            self.keys[rows, :, self.places] = key.transpose(1, 2).type_as(self.keys)  # (B, T, H, K)
+            self.values[rows, :, self.places] = value.transpose(1, 2).type_as(self.values)
         return self.keys, self.values
