@@ -24,6 +24,7 @@ from groundup.generation.sample import (
     keep_top_k,
     keep_top_p,
     penalise_repetition,
+    pick,
     probabilities,
 )
 
@@ -134,9 +135,10 @@ def test_tokens_are_drawn_as_often_as_their_probabilities_say():
     assert shares[3] == 0
 
 
-def test_what_has_no_chance_is_not_drawn_at_the_ends_either():
-    chances = torch.tensor([[0.0, 0.3, 0.0, 0.7, 0.0]]).expand(2000, 5)
-    assert set(draw(chances, [torch.Generator().manual_seed(0)] * 2000).tolist()) == {1, 3}
+def test_each_token_has_a_part_as_wide_as_its_chance_and_one_without_has_none():
+    points = torch.tensor([0.0, 0.2499, 0.25, 0.7, 1 - 2**-53], dtype=torch.float64)
+    chances = torch.tensor([[0.0, 0.25, 0.0, 0.75, 0.0]]).expand(5, 5)
+    assert pick(chances, points).tolist() == [1, 1, 3, 3, 3]
 
 
 def test_a_row_draws_the_same_alone_and_among_others():

@@ -117,14 +117,21 @@ def choose(
 
 
 def draw(chances: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """(B, V) probabilities -> (B,) token ids.
+    """(B, V) probabilities -> (B,) token ids; one number of each row's own generator decides.
 
-    The tokens lie side by side on a line, each as wide as its chance, and one number for each row says where
-    on the line. So a row draws the same alone and among others.
+    So a row draws the same alone and among others.
+    """
+    points = torch.cat([torch.rand(1, generator=g, dtype=torch.float64) for g in generators])  # in [0, 1)
+    return pick(chances, points)
+
+
+def pick(chances: Tensor, points: Tensor) -> Tensor:
+    """(B, V) probabilities, (B,) points from 0 to below 1 -> (B,) the token in whose part each point lies.
+
+    The tokens lie side by side on a line, each as wide as its chance; one without a chance has no part.
     """
     # On the CPU and in float64: the same probabilities give the same draws on each device.
     upto = chances.cpu().double().cumsum(-1)  # (B, V) where each token's part ends
-    points = torch.cat([torch.rand(1, generator=g, dtype=torch.float64) for g in generators])  # in [0, 1)
     return torch.searchsorted(upto, points[:, None] * upto[:, -1:], right=True)[:, 0].to(chances.device)
 
 
