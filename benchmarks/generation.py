@@ -30,8 +30,8 @@ from groundup.text.tokenizer import SPECIAL_TOKENS, Tokenizer
 from groundup.weights.folder import Loaded, save
 
 VOCABULARY = 50_304
-QUICK = {"n_layers": 4, "n_heads": 8, "d_model": 256, "context_length": 1024}
-GPT2 = {"n_layers": 12, "n_heads": 12, "d_model": 768, "context_length": 1024}
+QUICK: dict[str, Any] = {"n_layers": 4, "n_heads": 8, "d_model": 256, "context_length": 1024}
+GPT2: dict[str, Any] = {"n_layers": 12, "n_heads": 12, "d_model": 768, "context_length": 1024}
 CASES: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
     # What it is: how many prompts; how we are asked, and how transformers is.
     "1 prompt, greedy": (1, {"temperature": 0.0}, {"do_sample": False}),
@@ -82,7 +82,7 @@ def main() -> int:
     return 0 if met else 1
 
 
-def make_model(shape: dict[str, int], device: torch.device) -> Loaded:
+def make_model(shape: dict[str, Any], device: torch.device) -> Loaded:
     """A model that never says the border, so that both sides write the same number of tokens."""
     pairs = itertools.islice(itertools.product(ALPHABET, ALPHABET), VOCABULARY - 256 - len(SPECIAL_TOKENS))
     tokenizer = Tokenizer.from_merges(pairs)
