@@ -1,6 +1,7 @@
 """Every verb does its work on real, small input."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from groundup.cli import VERBS
 from groundup.runs.folder import RunFolder
 from groundup.settings import to_toml
+from groundup.weights.folder import load
 from tests.cli.conftest import Said
 from tests.runs.conftest import TINY
 
@@ -49,6 +51,45 @@ def test_generate_gives_as_many_samples_as_asked(a_run: RunFolder, groundup: Cal
         "generate", a_run.path, "Tom", "--samples", "3", "--max-tokens", "5", "--temperature", "0"
     )
     assert said.out.count("Tom") == 3
+
+
+def test_generate_continues_several_prompts_in_their_order_and_tells_the_speed(
+    a_run: RunFolder, tmp_path: Path, groundup: Call
+) -> None:
+    (tmp_path / "prompts.txt").write_text("Ana\nTom met\n", encoding="utf-8")
+    how = (
+        "--max-tokens",
+        "12",
+        "--top-k",
+        "0",
+        "--min-p",
+        "0.01",
+        "--repetition-penalty",
+        "1.1",
+        "--seed",
+        4,
+    )
+    typed = groundup("generate", a_run.path, "Ana", "Tom met", "--samples", "2", *how)
+    read = groundup("generate", a_run.path, "--file", tmp_path / "prompts.txt", "--samples", "2", *how)
+    assert typed.code == 0, typed.err
+    assert typed.out == read.out
+    alone = [
+        groundup("generate", a_run.path, prompt, *how[:-1], seed).out
+        for prompt in ("Ana", "Tom met")
+        for seed in (4, 5)
+    ]
+    assert typed.out == "\n".join(alone)
+    assert re.search(r"^\d+ tokens in [\d.]+ s: [\d,]+ tokens a second", typed.err)
+
+
+def test_generate_tells_where_the_context_was_full_and_can_slide_on(a_run: RunFolder, groundup: Call) -> None:
+    limit = load(a_run.path).config.context_length
+    how = ("--max-tokens", limit + 20, "--temperature", "100", "--top-k", "0")
+    ended = groundup("generate", a_run.path, *how, "--seed", "1")
+    assert f"1 of 1 texts ended because the context of {limit} tokens was full; --slide goes on." in ended.err
+    slid = groundup("generate", a_run.path, *how, "--seed", "1", "--slide")
+    assert len(slid.out) > len(ended.out)
+    assert "--slide" not in slid.err
 
 
 def test_evaluate_prints_intervals_and_writes_json(a_run: RunFolder, tmp_path: Path, groundup: Call) -> None:

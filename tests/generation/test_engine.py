@@ -1,18 +1,17 @@
 """From a prompt to a text: the same tokens as transformers, and where an answer ends."""
 
 from collections.abc import Generator, Iterable
-from typing import Any
+from dataclasses import replace
 
 import hypothesis
 import pytest
 import torch
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, GenerationConfig
 
 from groundup.errors import UserError
-from groundup.generation.engine import Piece, generate, next_tokens, prompt_ids, write_documents
-from groundup.generation.sample import Sampling
-from groundup.weights.folder import save
+from groundup.generation import engine
+from groundup.generation.engine import Piece, generate, prompt_ids, write_documents
+from groundup.generation.sample import Sampling, draw
 
 GREEDY = Sampling(temperature=0.0)
 
@@ -21,42 +20,22 @@ def text_of(pieces: Iterable[Piece]) -> str:
     return "".join(piece.text for piece in pieces)
 
 
-def test_greedy_tokens_equal_those_of_transformers(random_model, tmp_path):
-    save(tmp_path, random_model)
-    theirs: Any = AutoModelForCausalLM.from_pretrained(tmp_path)
-    unused = list(range(261, 300))  # transformers would say ids that have no token
-    how = GenerationConfig(do_sample=False, max_new_tokens=20, eos_token_id=None, suppress_tokens=unused)
-    for prompt in ("", "O", "Once upon"):
-        ids = prompt_ids(random_model, prompt)
-        expected = theirs.generate(torch.tensor([ids]), generation_config=how)[0, len(ids) :].tolist()
-        ours = list(next_tokens(random_model, ids, 20, GREEDY, torch.Generator()))
-        assert ours == expected
-        assert len(set(ours)) > 3
-
-
-def test_a_token_is_drawn_from_what_a_whole_forward_says(random_model):
-    """The cache, the cut vocabulary and the generator together, against the plain way."""
-    sampling, ids = Sampling(temperature=1.2, top_k=0), prompt_ids(random_model, "ab")
-    ours = list(next_tokens(random_model, ids, 12, sampling, torch.Generator().manual_seed(5)))
-    generator, expected = torch.Generator().manual_seed(5), list(ids)
-    for _ in range(12):
-        with torch.no_grad():
-            logits = random_model.model(torch.tensor([expected]))[0, -1, :261]
-        expected.append(int(torch.multinomial((logits / 1.2).softmax(-1), 1, generator=generator)))
-    assert ours == expected[len(ids) :]
-
-
 def test_documents_that_are_written_at_once_are_those_that_a_whole_forward_says(random_model):
-    sampling, generator = Sampling(temperature=1.2, top_k=0), torch.Generator().manual_seed(5)
-    ours = write_documents(random_model, 60, 20, sampling, torch.Generator().manual_seed(5))
-    rows = torch.zeros(60, 1, dtype=torch.long)
+    """One row draws after the other from one generator; a row that has ended gives its place to the last."""
+    sampling, generator = Sampling(temperature=1.2, top_k=0), torch.Generator().manual_seed(6)
+    ours = write_documents(random_model, 60, 20, sampling, torch.Generator().manual_seed(6))
+    texts, order = [[0] for _ in range(60)], list(range(60))
     for _ in range(20):
         with torch.no_grad():
-            logits = random_model.model(rows)[:, -1, :261]
-        new = torch.multinomial((logits / 1.2).softmax(-1), 1, generator=generator)
-        rows = torch.cat([rows, new], dim=1)
-    assert [ids for ids, _ in ours] == [_until_border(row) for row in rows[:, 1:].tolist()]
-    assert [ended for _, ended in ours] == [0 in row for row in rows[:, 1:].tolist()]
+            logits = random_model.model(torch.tensor([texts[number] for number in order]))[:, -1, :261]
+        new = draw((logits / 1.2).softmax(-1), [generator] * len(order)).tolist()
+        for number, token in zip(list(order), new, strict=True):
+            texts[number].append(token)
+            if token == 0:
+                order[order.index(number)] = order[-1]
+                order.pop()
+    assert [ids for ids, _ in ours] == [_until_border(text[1:]) for text in texts]
+    assert [ended for _, ended in ours] == [0 in text[1:] for text in texts]
     assert len({len(ids) for ids, ended in ours if ended}) > 3  # they end one after the other
 
 
@@ -150,16 +129,6 @@ def test_characters_are_shown_whole(speaker):
     assert cut == "é�"  # the answer ended inside a character
 
 
-def test_ids_without_a_token_are_never_drawn(speaker):
-    loaded = speaker([280] * 30)
-    for temperature in (0.0, 1.0):
-        ids = list(
-            next_tokens(loaded, [0], 30, Sampling(temperature=temperature, top_k=0), torch.Generator())
-        )
-        assert max(ids) < loaded.tokenizer.vocab_size < 280
-    assert set(next_tokens(loaded, [0], 30, GREEDY, torch.Generator())) == {9}
-
-
 def test_the_same_seed_says_the_same_and_another_one_something_else(random_model):
     first, again, other = (
         text_of(generate(random_model, "On", temperature=1.0, top_k=0, seed=seed)) for seed in (1, 1, 2)
@@ -167,16 +136,56 @@ def test_the_same_seed_says_the_same_and_another_one_something_else(random_model
     assert first == again != other
 
 
-def test_prompts_do_not_influence_each_other(random_model):
-    prompts = ["Once", "", "a much longer prompt", "Once"]
-    how = {"temperature": 1.0, "top_k": 0, "seed": 3, "max_tokens": 10}
-    together: dict[int, list[Piece]] = {}
-    for piece in generate(random_model, prompts, **how):
-        together.setdefault(piece.prompt, []).append(piece)
-    alone = [text_of(generate(random_model, prompt, **how)) for prompt in prompts]
-    assert [text_of(together[number]) for number in range(4)] == alone
-    assert alone[0] == alone[3] != alone[1]
-    assert all(pieces[-1].finished for pieces in together.values())
+def answers(pieces: Iterable[Piece], count: int) -> list[list[Piece]]:
+    """The pieces of each prompt."""
+    found: list[list[Piece]] = [[] for _ in range(count)]
+    for piece in pieces:
+        found[piece.prompt].append(piece)
+    return found
+
+
+@pytest.mark.parametrize("at_once", [32, 3, 1])
+def test_prompts_do_not_influence_each_other(random_model, monkeypatch, at_once):
+    monkeypatch.setattr(engine, "AT_ONCE", at_once)
+    prompts = ["Once", "", "a much longer prompt", "Once", "On"]
+    how = {"temperature": 1.0, "top_k": 0, "max_tokens": 12, "stop": ("a", "é"), "repetition_penalty": 1.1}
+    for seeds in (3, [1, 2, 3, 4, 5]):
+        together = answers(generate(random_model, prompts, seed=seeds, **how), 5)
+        each = [seeds] * 5 if isinstance(seeds, int) else seeds
+        for number, pieces in enumerate(together):
+            assert pieces == [
+                replace(piece, prompt=number)
+                for piece in generate(random_model, prompts[number], seed=each[number], **how)
+            ]
+            assert [bool(piece.finished) for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+        assert (together[0] == [replace(piece, prompt=0) for piece in together[3]]) == (seeds == 3)
+
+
+def test_all_prompts_are_answered_at_the_same_time_and_each_ends_for_its_own_reason(speaker):
+    loaded = speaker([*speaker("").tokenizer.encode("abcdefgh"), 0, 50, 51, 52, 53], context_length=12)
+    pieces = list(generate(loaded, ["", "xyxyxyxyx", "xyx"], temperature=0, stop="gx", max_tokens=20))
+    assert [piece.prompt for piece in pieces[:4]] == [0, 1, 2, 0]
+    told = [(text_of(found), found[-1].finished) for found in answers(pieces, 3)]
+    after_border = speaker("").tokenizer.decode([50, 51])
+    assert told == [("abcdefgh", "border"), (after_border, "context"), ("defgh", "border")]
+
+
+def test_a_stop_token_ends_the_answer_and_is_not_shown(speaker):
+    ids = speaker("").tokenizer.encode("abcd")
+    pieces = list(generate(speaker("abcd"), "", temperature=0, stop_tokens=[ids[2], 77]))
+    assert text_of(pieces) == "ab"
+    assert pieces[-1].finished == "stop"
+    assert [id for piece in pieces for id in piece.ids] == ids[:2]
+
+
+def test_where_it_may_slide_the_end_of_the_context_ends_nothing(speaker):
+    loaded = speaker("abcdefgh", context_length=8)
+    *_, last = generate(loaded, "", temperature=0, max_tokens=20)
+    assert last.finished == "context"
+    pieces = list(generate(loaded, "", temperature=0, max_tokens=16, slide=True))
+    # The tail of four stands at the first four places, so the next to be said is "d".
+    assert text_of(pieces) == "abcdefgh" + "defgh" + "def"
+    assert pieces[-1].finished == "length"
 
 
 def test_a_prompt_that_fits_no_new_token_is_refused_before_anything_is_said(random_model):
@@ -194,6 +203,9 @@ def test_a_prompt_that_fits_no_new_token_is_refused_before_anything_is_said(rand
         ({"max_tokens": 0}, "max_tokens=0 is too small"),
         ({"stop": ("a", "")}, "A stop string is empty"),
         ({"temperature": -1.0}, "temperature=-1.0 does not fit"),
+        ({"min_p": 2.0}, "min_p=2.0 is no share"),
+        ({"seed": [1, 2]}, "There are 2 seeds for 1 prompts. Give one, or one for each."),
+        ({"seed": 2**63}, "seed=9223372036854775808 is out of range"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(random_model, wrong, told):

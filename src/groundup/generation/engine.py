@@ -7,10 +7,15 @@ from typing import Literal
 import torch
 
 from groundup.errors import UserError
-from groundup.generation.sample import Sampling, choose
-from groundup.model.cache import KVCache
+from groundup.generation.rows import Rows, speaking
+from groundup.generation.sample import Sampling
 from groundup.text.tokenizer import StreamDecoder
 from groundup.weights.folder import Loaded
+
+AT_ONCE = 32
+"""So many prompts grow side by side: one step for all of them costs far less than a step for each."""
+
+Reason = Literal["border", "stop", "length", "context"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class Piece:
     prompt: int  # which of the prompts
     text: str
     ids: tuple[int, ...] = ()  # the tokens since the piece before
-    finished: Literal["border", "stop", "length", "context"] | None = None
+    finished: Reason | None = None
 
 
 def generate(
@@ -31,30 +36,46 @@ def generate(
     temperature: float = 0.8,
     top_k: int = 50,
     top_p: float = 1.0,
-    seed: int = 0,
+    min_p: float = 0.0,
+    repetition_penalty: float = 1.0,
+    seed: int | Sequence[int] = 0,
     stop: str | Sequence[str] = (),
+    stop_tokens: Sequence[int] = (),
+    slide: bool = False,
 ) -> Iterator[Piece]:
-    """Continue each prompt, in order. An empty prompt begins a new document.
+    """Continue the prompts, side by side: each piece says which it belongs to.
 
-    It ends at <|endoftext|> ("border"), before one of the `stop` strings ("stop"), after max_tokens
-    ("length") or where the context is full ("context"). Each prompt has a generator of its own, so its text
-    does not depend on the others. UserError if a prompt does not fit the context.
+    An empty prompt begins a document. An answer ends at <|endoftext|> ("border"), before one of the `stop`
+    strings or at one of the ids in `stop_tokens` ("stop"), after max_tokens ("length") or where the context
+    is full ("context"); with `slide` it goes on there, with the last half of the text in view.
+
+    Each prompt has a generator of its own, from the one seed or from its own of several. So its text is the
+    same alone and among others, unless two tokens are so close that rounding decides. UserError if a prompt
+    does not fit the context.
     """
-    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+    sampling = Sampling(
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+    )
+    prompts = [prompts] if isinstance(prompts, str) else list(prompts)
     if max_tokens < 1:
         raise UserError(f"max_tokens={max_tokens} is too small. Ask for at least 1.")
-    if not -(2**63) <= seed < 2**63:
-        raise UserError(f"seed={seed} is out of range. Use a number from 0 to below 2**63.")
-    stop = (stop,) if isinstance(stop, str) else tuple(stop)
-    if "" in stop:
-        raise UserError("A stop string is empty, so nothing could be said before it. Leave it out.")
-    read = [prompt_ids(loaded, prompt) for prompt in ([prompts] if isinstance(prompts, str) else prompts)]
+    seeds = _seeds(seed, len(prompts))
+    end = Ending(
+        max_tokens=max_tokens,
+        strings=(stop,) if isinstance(stop, str) else tuple(stop),
+        tokens=frozenset(stop_tokens),
+    )
+    read = [prompt_ids(loaded, prompt) for prompt in prompts]
     # The checks above are made at once; only the answers wait until they are asked for.
     return (
         piece
-        for number, ids in enumerate(read)
-        for piece in _continue(
-            loaded, number, ids, max_tokens, sampling, torch.Generator().manual_seed(seed), stop
+        for start in range(0, len(read), AT_ONCE)
+        for piece in _answer(
+            loaded, start, read[start : start + AT_ONCE], sampling, seeds[start : start + AT_ONCE], end, slide
         )
     )
 
@@ -71,24 +92,6 @@ def prompt_ids(loaded: Loaded, prompt: str) -> list[int]:
     return ids
 
 
-def next_tokens(
-    loaded: Loaded, ids: Sequence[int], max_tokens: int, sampling: Sampling, generator: torch.Generator
-) -> Iterator[int]:
-    """The ids that follow, one at a time, until max_tokens or the end of the context."""
-    model, device = loaded.model, loaded.device
-    length = min(len(ids) + max_tokens, loaded.config.context_length)
-    cache = KVCache(loaded.config, 1, length, device=device, dtype=model.tokens.weight.dtype)
-    new = torch.tensor([ids], device=device)  # (B=1, T)
-    # A padded vocabulary has more ids than tokens: those are never drawn.
-    n_known = loaded.tokenizer.vocab_size
-    for _ in range(length - len(ids)):
-        with torch.no_grad():
-            last = model.hidden(new, cache=cache)[:, -1]  # (1, D)
-            logits = model.unembed(last)[:, :n_known]  # (1, V)
-        new = choose(logits, sampling, generator)[:, None]
-        yield int(new)
-
-
 def write_documents(
     loaded: Loaded, count: int, max_tokens: int, sampling: Sampling, generator: torch.Generator
 ) -> list[tuple[list[int], bool]]:
@@ -97,61 +100,112 @@ def write_documents(
     The border is neither in the ids nor counted by max_tokens. It takes about a tenth of the time of writing
     one after the other.
     """
-    model, border = loaded.model, loaded.tokenizer.border_id
-    length = min(1 + max_tokens, loaded.config.context_length)
-    cache = KVCache(loaded.config, count, length, device=loaded.device, dtype=model.tokens.weight.dtype)
-    new = torch.full((count, 1), border, device=loaded.device)  # (B, T=1)
+    border = loaded.tokenizer.border_id
     written: list[list[int]] = [[] for _ in range(count)]
     ended = [False] * count
-    was_training = model.training
-    model.eval()
-    for _ in range(length - 1):
-        with torch.no_grad():
-            logits = model(new, cache=cache)[:, -1, : loaded.tokenizer.vocab_size]  # (B, V)
-        new = choose(logits, sampling, generator)[:, None]
-        for row, token in enumerate(new[:, 0].tolist()):
-            ended[row] |= token == border
-            if not ended[row]:
-                written[row].append(token)
-        if all(ended):
-            break
-    model.train(was_training)
+    rows = Rows(loaded, [[border]] * count, max_tokens, sampling, [generator] * count)
+    with speaking(loaded.model):
+        for _ in range(min(max_tokens, loaded.config.context_length - 1)):
+            for number, token in rows.step():
+                if token == border:
+                    ended[number] = True
+                    rows.drop(number)
+                else:
+                    written[number].append(token)
+            if not rows.numbers:
+                break
     return list(zip(written, ended, strict=True))
 
 
-def _continue(
+@dataclass(frozen=True)
+class Ending:
+    """What ends an answer, beside the border and the context."""
+
+    max_tokens: int
+    strings: tuple[str, ...]
+    tokens: frozenset[int]
+
+    def __post_init__(self) -> None:
+        if "" in self.strings:
+            raise UserError("A stop string is empty, so nothing could be said before it. Leave it out.")
+
+
+class Answer:
+    """What was said to one prompt, and how much of it may be told already.
+
+    Text that could be the start of a stop string waits until that is decided, and half a character, too.
+    """
+
+    def __init__(self, loaded: Loaded, number: int, end: Ending):
+        self.number, self.end, self.border = number, end, loaded.tokenizer.border_id
+        self.decoder = StreamDecoder(loaded.tokenizer)
+        self.count, self.waiting, self.ids = 0, "", list[int]()
+
+    def push(self, token: int, *, full: bool) -> Piece | None:
+        """The next piece, if there is one; full: nothing can be said after this token."""
+        reason = self._reason(token, full)
+        if reason in (None, "length", "context"):  # the others end the answer without belonging to it
+            self.ids.append(token)
+            self.waiting += self.decoder.push(token)
+        if reason:
+            self.waiting += self.decoder.finish()
+        ends = [self.waiting.find(word) for word in self.end.strings if word in self.waiting]
+        if ends:
+            return self._tell(min(ends), "stop")
+        if reason:
+            return self._tell(len(self.waiting), reason)
+        safe = len(self.waiting) - _held_back(self.waiting, self.end.strings)
+        return self._tell(safe) if safe else None
+
+    def _reason(self, token: int, full: bool) -> Reason | None:
+        """Why the answer ends with this token, whatever it stands for; None if it goes on."""
+        self.count += 1
+        if token == self.border:
+            return "border"
+        if token in self.end.tokens:
+            return "stop"
+        if self.count == self.end.max_tokens:
+            return "length"
+        return "context" if full else None
+
+    def _tell(self, length: int, finished: Reason | None = None) -> Piece:
+        piece = Piece(self.number, self.waiting[:length], tuple(self.ids), finished)
+        self.waiting, self.ids = self.waiting[length:], []
+        return piece
+
+
+def _answer(
     loaded: Loaded,
-    number: int,
-    ids: list[int],
-    max_tokens: int,
+    first: int,
+    prompts: list[list[int]],
     sampling: Sampling,
-    generator: torch.Generator,
-    stop: tuple[str, ...],
+    seeds: Sequence[int],
+    end: Ending,
+    slide: bool,
 ) -> Iterator[Piece]:
-    """The pieces of one answer. Text that could be the start of a stop string waits until that is decided."""
-    decoder, waiting, new_ids, count = StreamDecoder(loaded.tokenizer), "", [], 0
-    was_training = loaded.model.training
-    loaded.model.eval()
-    try:
-        for token in next_tokens(loaded, ids, max_tokens, sampling, generator):
-            if token == loaded.tokenizer.border_id:
-                yield Piece(number, waiting + decoder.finish(), tuple(new_ids), "border")
-                return
-            count += 1
-            new_ids.append(token)
-            waiting += decoder.push(token)
-            ends = [waiting.find(word) for word in stop if word in waiting]
-            if ends:
-                yield Piece(number, waiting[: min(ends)], tuple(new_ids), "stop")
-                return
-            safe = len(waiting) - _held_back(waiting, stop)
-            if safe:
-                yield Piece(number, waiting[:safe], tuple(new_ids))
-                waiting, new_ids = waiting[safe:], []
-        reason = "length" if count == max_tokens else "context"
-        yield Piece(number, waiting + decoder.finish(), tuple(new_ids), reason)
-    finally:
-        loaded.model.train(was_training)
+    """The pieces of all answers to prompts that grow side by side; `first`: the number of the first one."""
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    rows = Rows(loaded, prompts, end.max_tokens, sampling, generators, slide=slide)
+    answers = [Answer(loaded, first + number, end) for number in range(len(prompts))]
+    with speaking(loaded.model):
+        while rows.numbers:
+            for number, token in rows.step():
+                piece = answers[number].push(token, full=rows.is_full(number))
+                if piece and piece.finished:
+                    rows.drop(number)
+                if piece:
+                    yield piece
+
+
+def _seeds(seed: int | Sequence[int], count: int) -> list[int]:
+    """One seed for each prompt."""
+    seeds = [seed] * count if isinstance(seed, int) else list(seed)
+    if len(seeds) != count:
+        raise UserError(f"There are {len(seeds)} seeds for {count} prompts. Give one, or one for each.")
+    for value in seeds:
+        if not -(2**63) <= value < 2**63:
+            raise UserError(f"seed={value} is out of range. Use a number from 0 to below 2**63.")
+    return seeds
 
 
 def _held_back(text: str, stop: tuple[str, ...]) -> int:

@@ -61,17 +61,19 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """(B, T) ids -> (B, T, D) final hidden states, normalised and ready for `unembed`.
 
-        positions: (T,) where the ids stand; by default they follow what the cache has read.
+        positions: (T,) or (B, T) where the ids stand; by default they follow what the cache has read of each
+        row.
         """
         config, time = self.config, ids.shape[1]
-        start = 0 if cache is None else cache.length
-        if start + time > config.context_length:
+        end = time if cache is None else cache.length + time
+        if end > config.context_length:
             raise UserError(
-                f"{start + time} tokens do not fit the model's context of {config.context_length}. "
+                f"{end} tokens do not fit the model's context of {config.context_length}. "
                 f"Shorten the text, or choose a model with a longer context."
             )
-        places = torch.arange(start + time, device=ids.device)  # (S,) all places seen, cached ones first
-        at = places[start:] if positions is None else positions  # (T,)
+        places = torch.arange(end, device=ids.device)  # (S,) all places that the longest row sees
+        asking = places if cache is None else cache.places(time)  # (T,), or (B, T) if rows differ in length
+        at = asking if positions is None else positions
         x = self.tokens(ids)  # (B, T, D)
         if config.scale_embeddings:
             x = x * torch.tensor(config.d_model**0.5, dtype=x.dtype)
@@ -82,11 +84,12 @@ class Decoder(nn.Module):
             rope = rope_table(at, config.head_width, config.rope_base)
         x = self.drop(x)
         windows = {config.window_of(i) for i in range(config.n_layers)}
-        sights = {window: sight(places[start:], places, window, visible) for window in windows}
+        sights = {window: sight(asking, places, window, visible) for window in windows}
         for i, block in enumerate(self.blocks):
-            x = block(x, rope, sights[config.window_of(i)], None if cache is None else cache.layer(i, time))
+            past = None if cache is None else cache.layer(i, asking, end)
+            x = block(x, rope, sights[config.window_of(i)], past)
         if cache is not None:
-            cache.length += time
+            cache.advance(time)
         return self.final_norm(x)
 
     def forward(

@@ -43,10 +43,16 @@ def make_norm(config: ModelConfig, width: int | None = None) -> nn.Module:
 
 
 def rope_table(positions: Tensor, head_width: int, base: float) -> tuple[Tensor, Tensor]:
-    """cos and sin of every (position, frequency), each (T, K). Source: Su et al. 2021, halves as in Llama."""
+    """cos and sin of every (position, frequency), for all heads alike. Source: Su et al. 2021.
+
+    (T,) positions -> (T, K) each, halves as in Llama; (B, T) -> (B, 1, T, K).
+    """
     # Written as transformers writes it: at position 30,000 another rounding turns by a visible angle.
     frequencies = 1 / base ** (torch.arange(0, head_width, 2, device=positions.device).float() / head_width)
-    angles = torch.outer(positions.float(), frequencies).repeat(1, 2)  # (T, K)
+    if positions.ndim == 2:
+        positions = positions[:, None]  # (B, 1, T): the same for all heads
+    angles = positions.float()[..., None] * frequencies  # (..., T, K/2)
+    angles = torch.cat((angles, angles), dim=-1)
     return angles.cos(), angles.sin()
 
 

@@ -37,17 +37,21 @@ class Sight(NamedTuple):
 def sight(queries: Tensor, keys: Tensor, window: int | None, visible: Visible | None) -> Sight:
     """The mask of one kind of layer, or None where `is_causal` or nothing at all says the same.
 
-    queries: (T,) positions that ask; keys: (S,) positions that can be seen; window: how many positions back,
-    its own included.
+    queries: (T,) positions that ask, or (B, T) where each row has its own; keys: (S,) positions that can be
+    seen; window: how many positions back, its own included.
     """
+    each = queries.ndim == 2
+    assert visible is None or not each, "rows of different lengths need no mask but that of time"
     extra = None if visible is None else visible.mask(queries, keys)
-    n_queries, n_keys = len(queries), len(keys)
-    if extra is None and (window is None or window >= n_keys):
+    n_queries, n_keys = queries.shape[-1], len(keys)
+    if extra is None and not each and (window is None or window >= n_keys):
         if n_queries == n_keys:
             return Sight(None, is_causal=True)
         if n_queries == 1:  # one new token sees everything read so far
             return Sight(None, is_causal=False)
-    distance = queries[:, None] - keys[None, :]  # (T, S)
+    distance = queries[..., None] - keys  # (T, S)
+    if each:
+        distance = distance[:, None]  # (B, 1, T, S)
     allowed = distance >= 0
     if window is not None:
         allowed = allowed & (distance < window)

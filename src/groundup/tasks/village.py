@@ -25,7 +25,7 @@ from groundup.text.tokenizer import StreamDecoder, Tokenizer
 from groundup.village.tasks.causes import CAUSES, explained
 from groundup.weights.folder import Loaded
 
-VERSION = 1
+VERSION = 2
 SAMPLES, AT_ONCE, SEED = 128, 64, 1
 CERTAIN = 1e-6  # bits: a fact that costs the source more could also have been another word
 FREELY = Sampling(temperature=1.0, top_k=0, top_p=1.0)
