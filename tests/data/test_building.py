@@ -280,7 +280,7 @@ def test_a_part_without_any_document_is_one_line(tmp_path: Path) -> None:
 
 
 def test_few_tokens_to_learn_from_do_not_leave_the_held_out_part_empty(tmp_path: Path) -> None:
-    parts = split_corpus(write_corpus(tmp_path / "texts"))
+    parts = split_corpus(write_corpus(tmp_path / "texts"), validation=0.02)  # the first is far behind
     limits = {"train": 1, "validation": 0}
     train, validation = build(tmp_path / "tokens", parts, BYTES, limits=limits)
     assert train.manifest["n_documents"] == 1  # the first, though it has more than one token
