@@ -132,10 +132,12 @@ def test_changed_data_are_noticed(tmp_path: Path) -> None:
     run = pretrain(tiny_recipe(*changes), tmp_path / "run", quiet_view(), device="cpu")
     run.update_facts(status="running")
     book.write_text("A small tale of a lamp and a bell.\n" * 400, encoding="utf-8")
+    prepared = sorted((cache_folder() / "prepared").iterdir())
     with pytest.raises(UserError, match="changed since"):
         pretrain(tiny_recipe(*changes), tmp_path / "run", quiet_view(), device="cpu")
     with pytest.raises(UserError, match="changed since"):
         show_step(run.path, 1, 1, quiet_view())
+    assert sorted((cache_folder() / "prepared").iterdir()) == prepared  # noticed before hours of work
 
 
 def test_a_run_that_goes_on_elsewhere_says_what_is_not_as_it_was(run_tiny: RUN, tmp_path: Path) -> None:

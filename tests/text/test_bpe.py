@@ -161,3 +161,11 @@ def test_the_printable_alphabet_is_the_one_of_the_library():
 @given(st.text())
 def test_the_printable_alphabet_gives_the_bytes_back(text):
     assert from_alphabet(to_alphabet(text)) == text.encode("utf-8")
+
+
+def test_data_without_spaces_are_learned_from_in_parts_and_nothing_is_lost():
+    blob = "".join(chr(97 + (7 * n * n + n // 3) % 26) for n in range(20_050))
+    pieces = count_pieces([f"the {blob} lamp {blob}"])
+    assert max(map(len, pieces)) == 100
+    assert sum(len(piece) * often for piece, often in pieces.items()) == 2 * (len(blob) + 1) + 3 + 5
+    assert train_bpe([blob * 5], 400).vocab_size == 400  # it took minutes when each merge walked through all

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from groundup.text.alphabet import ALPHABET
 from groundup.text.bpe import train_bpe
-from groundup.text.fast import fast_encoder, same_ids
+from groundup.text.fast import LONG_RUN, fast_encoder, has_long_run, same_ids
 from groundup.text.patterns import GPT2_PATTERN, GPT4_PATTERN
 from groundup.text.tokenizer import Tokenizer, byte_level_bpe
 
@@ -174,3 +174,20 @@ def test_gpt2s_own_files_give_the_ids_of_tiktoken(shared_data):
     encoder = fast_encoder(gpt2.library)
     assert encoder is not None
     assert encoder.encode_ordinary(text) == gpt2.encode(text)
+
+
+@pytest.mark.parametrize("unit", ["x", " ", "ab1-", "包师水", "\n"])
+def test_a_text_of_one_endless_word_takes_no_minutes_and_has_the_librarys_ids(unit):
+    tokenizer = train_bpe(["the lamp is by the well, x xx xxx abab1-ab1-  \n\n 包师水包师" * 30], 400)
+    text = "The lamp " * 20_000 + unit * (60_000 // len(unit)) + " by the well."
+    assert has_long_run(text)
+    assert tokenizer.encode(text) == tokenizer.library.encode(text, add_special_tokens=False).ids
+    assert tokenizer.encode_batch([text]) == [tokenizer.encode(text)]
+
+
+def test_only_long_runs_are_told_apart():
+    words = "The lamp is by the well.\n" * 4000
+    assert not has_long_run(words)
+    assert not has_long_run("x" * (LONG_RUN - 1))
+    for start in range(0, LONG_RUN, 613):
+        assert has_long_run(words[:start] + "x" * (2 * LONG_RUN) + words)

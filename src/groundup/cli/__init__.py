@@ -30,6 +30,12 @@ class Suggesting(TyperGroup):
             )
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort() from None  # typer itself would end without a word
+
 
 def build() -> typer.Typer:
     """The whole command, from the files of this folder."""

@@ -1,7 +1,7 @@
 """The records of one file: plain text, JSON lines or Parquet, also compressed, from any record on.
 
-Nothing here holds a whole large file in memory. A text file is one document; one above 64 MB is cut at empty
-lines into parts of about 16 MB, so that a file of any size can be read, and be continued in the middle.
+Nothing here holds a whole large file in memory. A text file is one document; one above 16 MB is cut at empty
+lines into parts of about 8 MB, so that a file of any size can be read, and be continued in the middle.
 """
 
 import gzip
@@ -20,7 +20,7 @@ from groundup.errors import UserError, did_you_mean
 
 KINDS = (".txt", ".jsonl", ".parquet")
 COMPRESSIONS = (".gz", ".zst")
-WHOLE, PART = 64 << 20, 16 << 20
+WHOLE, PART = 16 << 20, 8 << 20
 """Bytes of a text file that is one document, and of the parts that a larger one is cut into."""
 
 LONGEST_LINE = 256 << 20

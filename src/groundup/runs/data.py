@@ -58,7 +58,7 @@ def show_step(run: Path, step: int, limit: int, view: View) -> None:
     recipe = read_recipe(folder.recipe)
     if not 1 <= step <= recipe.train.steps:
         raise UserError(f"--step {step} is not a step of {run}. It has the steps 1 to {recipe.train.steps}.")
-    prepared = prepare(recipe, view)
+    prepared = prepare(recipe, view, known_as=folder.data_known_as)
     refuse_changed_data(folder, prepared)
     batches = make_batches(recipe, prepared)
     windows = batches.indices(step - 1)

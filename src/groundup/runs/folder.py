@@ -105,6 +105,12 @@ class RunFolder:
         status = self.read_facts().get("status", "")
         return "interrupted" if status == "running" and is_held(self.path) is False else status
 
+    @property
+    def data_known_as(self) -> str | None:
+        """The name under which the run's data were prepared, or None where it has none yet."""
+        folder = Path(self.read_facts().get("data", {}).get("folder", ""))
+        return folder.parent.name if folder.name == "tokens" else None
+
     def read_evaluation(self) -> list[dict[str, Any]]:
         """The rows of evaluation.json so far."""
         return json.loads(self.evaluation.read_text(encoding="utf-8")) if self.evaluation.is_file() else []

@@ -82,13 +82,22 @@ class Prepared:
         }
 
 
-def prepare(recipe: Recipe, view: View) -> Prepared:
-    """Find or make the tokenizer and the tokens that a recipe asks for."""
+def prepare(recipe: Recipe, view: View, *, known_as: str | None = None) -> Prepared:
+    """Find or make the tokenizer and the tokens that a recipe asks for.
+
+    known_as: the name under which a run's data were prepared. UserError if that name no longer fits, before
+    hours go into preparing other data than the run has seen.
+    """
     source = open_source(recipe.data, recipe.seed, view)
     tokenizer_from = recipe.model.get("from", recipe.tokenizer.source)
     before = source.fingerprint()
     key = _digest(before, repr(recipe.data), repr(recipe.tokenizer), str(tokenizer_from))
     folder = cache_folder() / "prepared" / f"{run_safe(source.name)}-{key[:16]}"
+    if known_as not in (None, folder.name):
+        raise UserError(
+            f"The data of {source.name} changed since the run was started. "
+            f"Bring them back, or start over with --restart."
+        )
     tokenizer = _tokenizer(recipe.tokenizer, source, folder, view, recipe.model.get("from"))
     tokens = folder / "tokens"
     if all((tokens / part / "manifest.json").is_file() for part in PARTS):

@@ -84,7 +84,7 @@ def pretrain(
             f"Warning: train.warmup_steps = {recipe.train.warmup_steps} is not below train.steps = "
             f"{recipe.train.steps}, so the learning rate ends before it has reached its height."
         )
-    ready = make_ready(recipe, where, view)
+    ready = make_ready(recipe, where, view, known_as=None if restart else folder.data_known_as)
     loaded, tasks = ready.loaded, recipe.evaluate.tasks
     with folder.alone():
         if restart:
@@ -141,9 +141,9 @@ def make_batches(recipe: Recipe, prepared: Prepared) -> Batches:
     return Batches(windows, order, samples_per_step=recipe.train.samples_per_step, micro_batch=micro_batch)
 
 
-def make_ready(recipe: Recipe, device: torch.device, view: View) -> Ready:
+def make_ready(recipe: Recipe, device: torch.device, view: View, *, known_as: str | None = None) -> Ready:
     """Prepare the data, the model and the texts of a run. UserError for what does not fit together."""
-    prepared = prepare(recipe, view)
+    prepared = prepare(recipe, view, known_as=known_as)
     loaded = make_model(recipe, prepared, device)
     for prompt in recipe.sample.prompts:
         prompt_ids(loaded, prompt)  # UserError if it is too long

@@ -24,6 +24,10 @@ from groundup.text.tokenizer import SPECIAL_TOKENS, Tokenizer
 PIECE = GPT2.piece  # finds one piece of a text after the other
 BLOCK = 1_000_000  # characters that are cut into pieces at once, so that a long text needs little memory
 
+LONGEST_PIECE = 100
+"""Characters; longer pieces are no words but data (a picture as letters, a rule of dashes). They are learned
+from in parts: whole, each merge would walk through all of them again."""
+
 Merge = tuple[str, str]  # two tokens, written in the printable alphabet
 Progress = Callable[[int, int], None]  # (merges done, merges wanted)
 
@@ -35,6 +39,10 @@ def count_pieces(texts: Iterable[str], *, pattern: str = "gpt2") -> Counter[str]
     for text in texts:
         for block in blocks(text, pattern=pattern):
             counts.update(piece.findall(block))
+    for long in [piece for piece in counts if len(piece) > LONGEST_PIECE]:
+        often = counts.pop(long)
+        for start in range(0, len(long), LONGEST_PIECE):
+            counts[long[start : start + LONGEST_PIECE]] += often
     return counts
 
 

@@ -10,7 +10,18 @@ import tokenizers
 from groundup.text.alphabet import ALPHABET, from_alphabet
 from groundup.text.patterns import GPT2, PATTERNS
 
+LONG_RUN = 5_000  # characters
 UNKNOWN = sys.maxsize  # above every id
+
+
+def has_long_run(text: str) -> bool:
+    """Whether there may be so many characters without a space, or spaces alone, that tiktoken takes minutes.
+
+    Its time grows with the square of a piece's length, that of the library does not. A run of twice LONG_RUN
+    fills a whole chunk, and most chunks are told by their first word.
+    """
+    starts = range(0, len(text) - LONG_RUN + 1, LONG_RUN)
+    return any(len(text[start : start + LONG_RUN].split(None, 1)) < 2 for start in starts)
 
 
 def fast_encoder(library: tokenizers.Tokenizer) -> tiktoken.Encoding | None:
