@@ -20,6 +20,7 @@ from groundup.runs.folder import RunFolder
 from groundup.runs.pretrain import pretrain
 from groundup.runs.recipe import make_recipe
 from groundup.settings import to_toml, with_changes
+from groundup.system.files import cache_folder
 from groundup.weights.folder import load
 from tests.runs.conftest import TINY, quiet_view, said, tiny_recipe
 
