@@ -229,7 +229,7 @@ rows = [[tokenizer.border_id, *ids] for ids in tokenizer.encode_batch(texts)]
 row = np.array([id for ids in rows for id in ids])
 windows = groundup.TokenWindows(row, LENGTH)
 nats_to_bits_per_byte = len(row) / len("".join(texts).encode()) / math.log(2)
-floor = sum(map(village.bits, texts)) / len("".join(texts).encode())
+floor = sum(map(village.bits, texts[:200])) / len("".join(texts[:200]).encode())
 
 
 def peeking(time: int) -> Tensor:

@@ -64,8 +64,8 @@ WRONG = {
     "layer_norm": [
         sample_spread,
         eps_beside_the_root,
-        lambda x, weight, bias, eps: layer_norm(x, 1.0, 0.0, eps),
-        lambda x, weight, bias, eps: (layer_norm(x, 1.0, 0.0, eps) + bias) * weight,
+        lambda x, weight, bias, eps: layer_norm(x, torch.ones_like(weight), torch.zeros_like(bias), eps),
+        lambda x, weight, bias, eps: layer_norm(x, weight, bias * weight, eps),  # the bias first
         lambda x, weight, bias, eps: x / (x.pow(2).mean(-1, keepdim=True) + eps).sqrt() * weight + bias,
         lambda x, weight, bias, eps: layer_norm(x, weight, bias, 1e-5),
     ],
