@@ -4,8 +4,8 @@
     python benchmarks/preparation.py --text my_texts/     200 MB (or all there is) of one's own text
 
 The same corpus is prepared in turn by one process that does everything, and with an encoding process for each
-core beside it, so that a busy machine slows both. Exit code 0 if the speed grows by at least 80 % of the number
-of cores.
+core beside it, so that a busy machine slows both. Exit code 0 if the speed grows by at least 80 % of the
+number of cores.
 """
 
 import argparse
@@ -50,9 +50,11 @@ def main() -> int:
         medians = {processes: statistics.median(times) for processes, times in seconds.items()}
         for processes, median in medians.items():
             speed = corpus.stat().st_size / 1e6 / median
-            print(f"{processes} more processes: median {median:.2f} s, {speed:.1f} MB/s ({seconds[processes]})")
+            print(
+                f"{processes} more processes: median {median:.2f} s, {speed:.1f} MB/s ({seconds[processes]})"
+            )
         ratio = medians[0] / medians[given.processes]
-        print(f"{given.processes} encoding processes are {ratio:.2f} times as fast as one process alone")
+        print(f"with {given.processes} encoding processes {ratio:.2f} times as fast as one process alone")
         return 0 if ratio >= WANTED * given.processes else 1
 
 
