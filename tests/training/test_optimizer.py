@@ -22,7 +22,7 @@ def random_matrices(seed: int) -> list[torch.nn.Parameter]:
 def test_muon_takes_the_very_steps_of_pytorchs_own():
     ours, theirs = random_matrices(0), random_matrices(0)
     how = {"lr": 0.02, "momentum": 0.95, "weight_decay": 0.1}
-    optimizers = Muon(ours, **how), torch.optim.Muon(theirs, **how)
+    optimizers = Muon(ours, **how), torch.optim.Muon(theirs, **how)  # type: ignore[arg-type]
     for step in range(5):
         for mine, other, like in zip(ours, theirs, random_matrices(step + 1), strict=True):
             mine.grad, other.grad = like.detach().clone(), like.detach().clone()

@@ -7,8 +7,7 @@ Shapes: N = matrices of one shape, R, C = rows and columns of each.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -24,30 +23,27 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Change the matrices by their gradients."""
-        assert closure is None
         for group in self.param_groups:
             same_shape = defaultdict(list)
             for matrix in group["params"]:
                 if matrix.grad is not None:
                     same_shape[matrix.shape].append(matrix)
             for (rows, columns), matrices in same_shape.items():
-                gradients = [matrix.grad for matrix in matrices]
-                momenta = [self._momentum(matrix) for matrix in matrices]
-                torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
-                ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov's look ahead
-                updates = orthogonal(torch.stack(list(ahead))).float()  # (N, R, C)
-                torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
-                torch._foreach_add_(
-                    matrices, list(updates.unbind()), alpha=-group["lr"] * max(1.0, rows / columns) ** 0.5
-                )
+                ahead = [self._ahead(matrix, matrix.grad, group["momentum"]) for matrix in matrices]
+                updates = orthogonal(torch.stack(ahead)).float()  # (N, R, C)
+                rate = group["lr"] * max(1.0, rows / columns) ** 0.5
+                for matrix, update in zip(matrices, updates, strict=True):
+                    matrix.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-rate)
 
-    def _momentum(self, matrix: Tensor) -> Tensor:
+    def _ahead(self, matrix: Tensor, gradient: Tensor, momentum: float) -> Tensor:
+        """The momentum with this gradient, looked at one step ahead, as Nesterov does."""
         state = self.state[matrix]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(matrix)
-        return state["momentum_buffer"]
+        state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(state["momentum_buffer"], momentum)
 
 
 def orthogonal(matrices: Tensor, *, steps: int = 5) -> Tensor:

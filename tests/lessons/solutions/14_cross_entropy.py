@@ -51,9 +51,9 @@ def mean_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, int]:
 
 def no_new_largest(pieces) -> float:
     """The first piece's largest logit is kept for all."""
-    largest, total = None, 0.0
+    largest, total = math.nan, 0.0
     for piece in pieces:
-        largest = piece.max().item() if largest is None else largest
+        largest = piece.max().item() if math.isnan(largest) else largest
         total += (piece - largest).exp().sum().item()
     return largest + math.log(total)
 

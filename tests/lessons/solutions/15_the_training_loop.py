@@ -64,9 +64,7 @@ def adds_to_the_old(model: Any, parts: list[dict[str, Tensor]]) -> float:
 
 
 def only_the_last(model: Any, parts: list[dict[str, Tensor]]) -> float:
-    for part in parts:
-        mean = accumulate(model, [part])
-    return mean
+    return [accumulate(model, [part]) for part in parts][-1]
 
 
 def nesterov(weight: Tensor, gradient: Tensor, memory: Tensor, rate: float, momentum: float):

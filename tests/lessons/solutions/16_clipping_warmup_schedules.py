@@ -47,7 +47,7 @@ def large_product(matrix: Tensor) -> Tensor:
 
 WRONG = {
     "clipped": [
-        lambda gradients, limit: torch._foreach_mul(gradients, 1.0),
+        lambda gradients, limit: [g * 1.0 for g in gradients],
         lambda gradients, limit: [g * min(1.0, limit / g.norm().item()) for g in gradients],  # each by itself
         lambda gradients, limit: [g.clamp(-limit, limit) for g in gradients],  # each number by itself
         lambda gradients, limit: [

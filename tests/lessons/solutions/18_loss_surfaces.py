@@ -12,7 +12,7 @@ def slope_and_curvature(height_at, little: float) -> tuple[float, float]:
 
 
 def middle(places: list[Weights]) -> Weights:
-    return {name: sum(weights[name] for weights in places) / len(places) for name in places[0]}
+    return {name: torch.stack([weights[name] for weights in places]).mean(0) for name in places[0]}
 
 
 def heads_renumbered(
@@ -80,7 +80,7 @@ WRONG = {
         moving,
         lambda places: {name: sum(weights[name] for weights in places) for name in places[0]},
         lambda places: {name: (places[0][name] + places[-1][name]) / 2 for name in places[0]},
-        lambda places: {name: sum(w[name] for w in places).mean() / len(places) for name in places[0]},
+        lambda places: {name: torch.stack([w[name] for w in places]).mean() for name in places[0]},
         in_place,
     ],
     "heads_renumbered": [
