@@ -369,7 +369,14 @@ print(prompt + tokenizer.decode(greedy))
 def by_chance(probabilities, seed: int):
     """A way to pick: draw from probabilities(logits), a function (V,) -> (V,)."""
     generator = torch.Generator().manual_seed(seed)
-    return lambda logits: torch.multinomial(probabilities(logits), 1, generator=generator)
+
+    def pick(logits: torch.Tensor) -> torch.Tensor:
+        # The tokens lie side by side on a line, each as wide as its probability. Where does a point fall?
+        ends = probabilities(logits).double().cumsum(0)  # (V,) where the part of each token ends
+        point = torch.rand(1, generator=generator, dtype=torch.float64) * ends[-1]
+        return torch.searchsorted(ends, point, right=True)
+
+    return pick
 
 
 for seed in range(3):
