@@ -64,3 +64,9 @@ def test_nothing_to_score_is_told_in_one_line(shard):
     for wrong in (1, -5):
         with pytest.raises(UserError, match=f"{wrong} tokens are too few to score"):
             Texts.from_shard(shard, TOKENIZER, wrong)
+
+
+def test_tokens_of_another_tokenizer_are_refused(shard):
+    other = Tokenizer.from_merges([("t", "h")])
+    with pytest.raises(UserError, match="another tokenizer .261 tokens. than the model's .262 tokens."):
+        Texts.from_shard(shard, other)

@@ -53,7 +53,16 @@ class Texts:
     def from_shard(
         cls, shard: Shard, tokenizer: Tokenizer, max_tokens: int = 0, *, source: str = "validation part"
     ) -> "Texts":
-        """The first documents of a shard, as many as hold max_tokens (0: all)."""
+        """The first documents of a shard, as many as hold max_tokens (0: all).
+
+        UserError if another tokenizer wrote it: its ids would mean other texts.
+        """
+        if shard.manifest["tokenizer"] != tokenizer.fingerprint:
+            own, other = f"{tokenizer.vocab_size:,} tokens", f"{shard.manifest['vocab_size']:,} tokens"
+            raise UserError(
+                f"{shard.folder} was made by another tokenizer ({other}) than the model's ({own}). "
+                f"Give the texts themselves instead."
+            )
         room, ids = max_tokens or len(shard.tokens), []
         for i in range(len(shard.starts) - 1):
             if ids and shard.starts[i] >= room:
