@@ -72,3 +72,10 @@ def test_every_choice_is_a_valid_recipe(n_bytes: int | None, minutes: float) -> 
 def test_no_minutes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--minutes"):
         recipe_for("village", 0, tmp_path, quiet_view())
+
+
+def test_a_text_that_is_read_again_and_again_learns_by_adamw_and_fresh_text_by_muon() -> None:
+    for n_bytes, optimizer in ((150_000, "adamw"), (None, "muon"), (500_000_000, "muon")):
+        recipe = make_recipe(fit(first_table("x", "x", n_bytes), n_bytes, 600, laptop))
+        assert recipe.train.optimizer == optimizer
+        assert (recipe.model["dropout"] > 0) == (optimizer == "adamw")

@@ -199,7 +199,10 @@ def fit(table: Table, n_bytes: int | None, seconds: float, speed: Callable[[Tabl
         "warmup_steps": max(1, steps // 50),
         "checkpoint": {"every": max(50, tenth), "keep": 2},
     }
-    dropout = DROPOUT if tokens > FRESH_EPOCHS * tokens_there else 0.0
+    again = tokens > FRESH_EPOCHS * tokens_there
+    dropout = DROPOUT if again else 0.0
+    # Muon learns a short text by heart too soon: on Alice, read 30 times, 2.155 bits per byte, AdamW 1.972.
+    more |= {"optimizer": "adamw", "learning_rate": 3e-3, "schedule": "linear"} if again else {}
     enough = {"max_tokens": int(tokens * 1.02) + 10_000} if tokens * LARGER < tokens_there else {}
     return {
         **table,
