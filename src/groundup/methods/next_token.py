@@ -4,15 +4,20 @@ import torch
 from torch import Tensor
 
 from groundup.methods._method import Method
-from groundup.training.loss import IGNORED, linear_cross_entropy
+from groundup.model.decoder import Decoder
+from groundup.training.loss import IGNORED, LinearCrossEntropy
 
 
 class NextToken(Method):
     """Reads {"ids": (B, T), "targets": (B, T)}; targets of -100 do not count."""
 
+    def __init__(self, model: Decoder):
+        super().__init__(model)
+        self.loss = LinearCrossEntropy()
+
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, int]:
         hidden = self.model.hidden(batch["ids"])  # (B, T, D)
-        loss = linear_cross_entropy(hidden, self.model.unembed.weight, batch["targets"])
+        loss = self.loss(hidden, self.model.unembed.weight, batch["targets"])
         return loss, int((batch["targets"] != IGNORED).sum())
 
     @staticmethod

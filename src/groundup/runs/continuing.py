@@ -13,7 +13,7 @@ from groundup.system.lock import LOCK
 from groundup.system.progress import View
 from groundup.weights.checkpoints import Checkpoint, keep_checkpoints, newest_checkpoint
 
-FREE = ("train.micro_batch", "train.checkpoint")
+FREE = ("train.micro_batch", "train.checkpoint", "train.compile")
 """What a run may change on its way: how many rows are computed at once, and what is kept. Each step still
 learns from the same texts."""
 

@@ -19,6 +19,7 @@ from groundup.evaluation.texts import Texts
 from groundup.generation.engine import prompt_ids
 from groundup.methods.next_token import NextToken
 from groundup.model.decoder import Decoder
+from groundup.runs.compiled import compile_run, note_compiled, refuse_impossible
 from groundup.runs.continuing import (
     clear,
     find_checkpoint,
@@ -76,6 +77,7 @@ def pretrain(
     if precision == "auto" and folder.recipe.is_file() and not restart:
         precision = make_recipe(read_toml(folder.recipe)).train.precision  # a run keeps what it began with
     precision = pick_precision(precision, where)
+    refuse_impossible(recipe.train, where)
     recipe = replace(recipe, train=replace(recipe.train, precision=precision))
     if not restart:
         refuse_other_run(folder, recipe)
@@ -200,6 +202,7 @@ def _train(
     """The training itself, from the checkpoint or from the start, with all who watch it."""
     loaded, batches, texts = ready.loaded, ready.batches, ready.validation
     method = NextToken(loaded.model)
+    note_compiled(folder, compile_run(method, batches.at(0)[0], recipe.train, view), view)
     state = State.fresh(method, recipe.train)
     torch.manual_seed(recipe.seed)  # dropout
     if checkpoint is not None:

@@ -1,7 +1,7 @@
 """The only training loop. What it learns, what it reads and who watches come in as arguments."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -9,7 +9,7 @@ from torch import nn
 
 from groundup.errors import UserError
 from groundup.training.optimizer import Optimizers, make_optimizer
-from groundup.training.precision import autocast
+from groundup.training.precision import LossScale, autocast
 from groundup.training.schedule import learning_rate
 from groundup.training.settings import TrainSettings
 
@@ -33,12 +33,14 @@ class State:
     loss: float = 0.0  # of the last step: the mean over everything that counted in it, in nats
     gradient_norm: float = 0.0  # of the last step, before clipping
     learning_rate: float = 0.0  # of the last step
+    scale: LossScale = field(default_factory=LossScale)
     stop: bool = False
 
     @classmethod
     def fresh(cls, method: nn.Module, settings: TrainSettings) -> "State":
         """The state before the first step."""
-        return cls(method, make_optimizer(method, settings))
+        scale = LossScale.fresh(settings.precision)
+        return cls(method, make_optimizer(method, settings), scale=scale)
 
 
 Observer = Callable[[State], Any]
@@ -70,16 +72,16 @@ def train(
             on_device = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
             with autocast(settings.precision, device):
                 loss, counted = method(on_device)
-            loss.backward()
+            (loss * state.scale.value).backward()
             total += loss.detach()
             count += int(counted)
         gradients = [p.grad for p in parameters if p.grad is not None]
         for gradient in gradients:
-            gradient.div_(max(1, count))
+            gradient.div_(max(1, count) * state.scale.value)
         norm = nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
         state.loss, state.gradient_norm = float(total) / max(1, count), float(norm)
-        check_finite(state, settings)
-        state.optimizer.step()
+        if is_finite(state, settings):
+            state.optimizer.step()
         state.optimizer.zero_grad()
         state.step += 1
         state.tokens += count
@@ -99,8 +101,15 @@ class NotFinite(UserError):
         self.what, self.step = what, step
 
 
-def check_finite(state: State, settings: TrainSettings) -> None:
-    """NotFinite if the loss or its gradient is no finite number; the weights are still the step before's."""
-    if not (abs(state.loss) < float("inf") and state.gradient_norm < float("inf")):
+def is_finite(state: State, settings: TrainSettings) -> bool:
+    """Whether the step's gradient may be used; in fp16 it may overflow now and then, and the scale follows.
+
+    NotFinite where that is no matter of scale; the weights are still the step before's.
+    """
+    finite = state.gradient_norm < float("inf")
+    if not (abs(state.loss) < float("inf") and (finite or state.scale.value > 1)):
         what = f"The loss became {state.loss} (gradient norm {state.gradient_norm})"
         raise NotFinite(what, state.step + 1, settings)
+    if settings.precision == "fp16":
+        state.scale.follow(finite)
+    return finite

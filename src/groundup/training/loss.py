@@ -3,10 +3,11 @@
 Shapes: N positions, R positions of one chunk, D model width, V vocabulary.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 IGNORED = -100
@@ -16,50 +17,86 @@ ROWS = 512
 """Positions of one chunk, whatever the batch: ROWS * V numbers in memory. 128 to 1,024 were equally fast."""
 
 
-def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-    """The sum over all positions of -log p(target), where p = softmax(hidden @ weight.T), in nats.
+class LinearCrossEntropy(nn.Module):
+    """The last matrix and the cross-entropy in one, with the memory of a chunk kept from call to call."""
 
-    hidden: (..., D); weight: (V, D); targets: (...) ids, IGNORED where a position does not count.
-    Value and gradients equal F.cross_entropy(..., reduction="sum"); the softmax is computed in float32.
-    """
-    keep = targets.flatten() != IGNORED
-    rows, kept = hidden.flatten(0, -2), targets.flatten()
-    if not bool(keep.all()):
-        rows, kept = rows[keep], kept[keep]
-    return _LinearCrossEntropy.apply(rows, weight, kept)  # type: ignore[no-any-return]
+    def __init__(self) -> None:
+        super().__init__()
+        self.surprise: Callable[[Tensor, Tensor], Tensor] = surprise
+        """What a full chunk goes through; compiled where that pays."""
+        self.add: Callable[[Tensor, Tensor], Any] = add
+        self._chunk = torch.empty(0)
+
+    def forward(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        """The sum over all positions of -log p(target), where p = softmax(hidden @ weight.T), in nats.
+
+        hidden: (..., D); weight: (V, D); targets: (...) ids, IGNORED where a position does not count.
+        Value and gradients equal F.cross_entropy(..., reduction="sum"); the softmax is computed in float32.
+        """
+        keep = targets.flatten() != IGNORED
+        rows, kept = hidden.flatten(0, -2), targets.flatten()
+        if not bool(keep.all()):
+            rows, kept = rows[keep], kept[keep]
+        return _LinearCrossEntropy.apply(rows, weight, kept, self)  # type: ignore[no-any-return]
+
+    def chunk(self, like: Tensor, rows: int, columns: int) -> Tensor:
+        """(R, V) numbers to write to. Fresh memory for each chunk would cost more than what is computed."""
+        wrong = self._chunk.dtype != like.dtype or self._chunk.device != like.device
+        if wrong or self._chunk.numel() < rows * columns:
+            self._chunk = torch.empty(rows * columns, dtype=like.dtype, device=like.device)
+        return self._chunk[: rows * columns].view(rows, columns)
+
+
+def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    """LinearCrossEntropy for once, with memory of its own."""
+    return LinearCrossEntropy()(hidden, weight, targets)
+
+
+def surprise(logits: Tensor, targets: Tensor) -> Tensor:
+    """The sum of -log p(target), () in float32; the logits (R, V) become the probabilities, in place."""
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    log_p = logits.to(wide).log_softmax(-1)
+    logits.copy_(log_p.exp())
+    return -log_p.gather(1, targets[:, None]).sum()
+
+
+def add(total: Tensor, more: Tensor) -> None:
+    """total += more, where more may be bf16: compiled, that is several times as fast."""
+    total.add_(more)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     """Makes the gradients together with the loss, chunk by chunk, while the chunk's logits are at hand."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, memory: LinearCrossEntropy
+    ) -> Tensor:
+        dtype = weight.dtype
         if torch.is_autocast_enabled(hidden.device.type):
             dtype = torch.get_autocast_dtype(hidden.device.type)
-            low_hidden, low_weight = hidden.to(dtype), weight.to(dtype)
-        else:
-            low_hidden, low_weight = hidden, weight
-        wide = torch.promote_types(low_hidden.dtype, torch.float32)
-        needs_hidden, needs_weight, _ = ctx.needs_input_grad
+        low_hidden, low_weight = hidden.to(dtype), weight.to(dtype)
+        wide = torch.promote_types(dtype, torch.float32)
+        needs_hidden, needs_weight, *_ = ctx.needs_input_grad
         loss = hidden.new_zeros((), dtype=wide)
         d_hidden = torch.empty_like(low_hidden) if needs_hidden else None
-        d_weight = torch.zeros_like(weight, dtype=wide) if needs_weight else None
+        d_weight = None
+        if needs_weight:  # the first chunk overwrites it
+            d_weight = (torch.empty_like if len(targets) else torch.zeros_like)(weight, dtype=wide)
         with torch.autocast(hidden.device.type, enabled=False):
             for start in range(0, len(targets), ROWS):
                 x, y = low_hidden[start : start + ROWS], targets[start : start + ROWS]
-                log_p = (x @ low_weight.t()).to(wide).log_softmax(-1)  # (R, V)
-                loss -= log_p.gather(1, y[:, None]).sum()
+                logits = torch.mm(x, low_weight.t(), out=memory.chunk(low_hidden, len(x), len(weight)))
+                loss += (memory.surprise if len(x) == ROWS else surprise)(logits, y)
                 if not (needs_hidden or needs_weight):
                     continue
                 # The gradient of -log p(target) by the logits is p, less one at the target.
-                d_logits = log_p.exp_()
-                d_logits.scatter_add_(1, y[:, None], -d_logits.new_ones(len(y), 1))
-                d_logits = d_logits.to(low_hidden.dtype)
+                logits[torch.arange(len(y), device=y.device), y] -= 1
                 if d_hidden is not None:
-                    torch.mm(d_logits, low_weight, out=d_hidden[start : start + ROWS])
+                    torch.mm(logits, low_weight, out=d_hidden[start : start + ROWS])
                 if d_weight is not None:
-                    d_weight += d_logits.t() @ x
-        ctx.save_for_backward(d_hidden, d_weight)
+                    (memory.add if start else torch.Tensor.copy_)(d_weight, logits.t() @ x)
+        ctx.gradients = d_hidden, d_weight
         ctx.dtypes = hidden.dtype, weight.dtype
         return loss
 
@@ -67,11 +104,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @once_differentiable
     def backward(  # type: ignore[override]  # the decorator hides the names of the parameters
         ctx: Any, *d_loss: Tensor
-    ) -> tuple[Tensor | None, Tensor | None, None]:
-        d_hidden, d_weight = ctx.saved_tensors
-        hidden_dtype, weight_dtype = ctx.dtypes
-        return (
-            None if d_hidden is None else d_hidden.to(hidden_dtype) * d_loss[0],
-            None if d_weight is None else d_weight.to(weight_dtype) * d_loss[0],
-            None,
-        )
+    ) -> tuple[Tensor | None, Tensor | None, None, None]:
+        scaled = []
+        for gradient, dtype in zip(ctx.gradients, ctx.dtypes, strict=True):
+            # In place, and only once: a copy would be as large as the embedding.
+            scaled.append(None if gradient is None else gradient.to(dtype).mul_(d_loss[0]))
+        del ctx.gradients
+        return scaled[0], scaled[1], None, None

@@ -1,6 +1,7 @@
-"""Which numbers to compute in: float32, or bf16 for the products with float32 master weights."""
+"""Which numbers to compute in: float32, or 16 bits for the products with float32 master weights."""
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import torch
 
@@ -11,7 +12,10 @@ TOLERATED_ERROR = 2e-6
 
 
 def pick_precision(asked: str, device: torch.device) -> str:
-    """ "float32" or "bf16" from what was asked; "auto" takes bf16 where the hardware computes it natively."""
+    """The precision that was asked for; "auto" takes bf16 where the hardware computes it natively.
+
+    "fp16" has more digits and a small range; it is for GPUs that have no bf16, and needs a LossScale.
+    """
     native = _has_native_bf16(device)
     if asked == "auto":
         return "bf16" if native else "float32"
@@ -22,7 +26,34 @@ def pick_precision(asked: str, device: torch.device) -> str:
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """The context in which a forward runs: products in bf16, or nothing at all."""
-    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+    low = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+    return nullcontext() if low is None else torch.autocast(device.type, dtype=low)
+
+
+@dataclass
+class LossScale:
+    """What the loss is multiplied with, so that small gradients do not become 0 in fp16.
+
+    Halved when a gradient overflows (that step changes nothing), doubled after `patience` good steps; powers
+    of two lose no digit. Source: Micikevicius et al. 2018.
+    """
+
+    value: float = 1.0
+    good: int = 0  # steps since the last change
+    patience: int = 2000
+
+    @classmethod
+    def fresh(cls, precision: str) -> "LossScale":
+        """The start of a run: 65,536 in fp16, and 1, which changes nothing, in all others."""
+        return cls(2.0**16 if precision == "fp16" else 1.0)
+
+    def follow(self, finite: bool) -> None:
+        """Change the scale after a step whose gradient was finite, or was not."""
+        self.good = self.good + 1 if finite else 0
+        if not finite:
+            self.value /= 2
+        elif self.good == self.patience:
+            self.value, self.good = self.value * 2, 0
 
 
 def use_fast_float32(device: torch.device) -> str:

@@ -43,7 +43,8 @@ class TrainSettings:
     beta2: float = 0.95
     weight_decay: float = 0.1
     clip_norm: float = 1.0
-    precision: Literal["auto", "float32", "bf16"] = "auto"
+    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"  # "auto": where the device can and the run is long enough
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
 
     def __post_init__(self) -> None:

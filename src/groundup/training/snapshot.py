@@ -7,7 +7,7 @@ from torch import Tensor
 
 from groundup.training.loop import State
 
-OPTIMIZER, GENERATOR = "optimizer", "generator"
+OPTIMIZER, GENERATOR, SCALE = "optimizer", "generator", "loss_scale"
 
 
 def state_tensors(state: State) -> dict[str, Tensor]:
@@ -15,6 +15,7 @@ def state_tensors(state: State) -> dict[str, Tensor]:
     tensors = {f"{OPTIMIZER}.{name}": tensor for name, tensor in state.optimizer.memory().items()}
     for device in _devices(state):
         tensors[_generator(device)] = _generator_state(device)
+    tensors[SCALE] = torch.tensor([state.scale.value, state.scale.good], dtype=torch.float64)
     return tensors
 
 
@@ -28,6 +29,8 @@ def restore(state: State, tensors: Mapping[str, Tensor]) -> None:
     for device in _devices(state):
         if _generator(device) in tensors:
             _set_generator_state(device, tensors[_generator(device)])
+    if SCALE in tensors:
+        state.scale.value, state.scale.good = float(tensors[SCALE][0]), int(tensors[SCALE][1])
 
 
 def _devices(state: State) -> list[torch.device]:
