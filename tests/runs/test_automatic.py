@@ -19,7 +19,7 @@ from groundup.settings import Table
 from tests.runs.conftest import quiet_view
 
 
-def laptop(table: Table) -> float:
+def laptop(table: Table, operations: float) -> float:
     """Tokens a second of an imagined machine: 30 million parameters times 1,000 tokens."""
     model, vocabulary = table["model"], table["tokenizer"]["vocab_size"]
     return 3e10 / (12 * model["n_layers"] * model["d_model"] ** 2 + model["d_model"] * vocabulary)
@@ -41,7 +41,7 @@ def test_a_run_is_named_after_its_text(source: str) -> None:
 def test_more_minutes_give_a_larger_model_and_more_tokens() -> None:
     sizes, tokens = [], []
     for minutes in (1, 10, 100):
-        table = fit(first_table("x", "x", None), None, 60 * minutes, laptop)
+        table = fit(first_table("x", "x", None), None, lambda: 60 * minutes, laptop)
         sizes.append(table["model"]["d_model"])
         tokens.append(table["train"]["steps"])
     assert sizes == sorted(sizes)
@@ -50,13 +50,13 @@ def test_more_minutes_give_a_larger_model_and_more_tokens() -> None:
 
 
 def test_a_short_text_is_not_read_more_often_than_the_limit() -> None:
-    table = fit(first_table("x", "x", 150_000), 150_000, 6000, laptop)
+    table = fit(first_table("x", "x", 150_000), 150_000, lambda: 6000, laptop)
     assert table["train"]["steps"] * TOKENS_PER_STEP <= EPOCHS * 150_000 / 2
 
 
 def test_dropout_is_for_texts_that_are_read_again_and_again() -> None:
-    short = fit(first_table("x", "x", 150_000), 150_000, 600, laptop)
-    long = fit(first_table("x", "x", 50_000_000), 50_000_000, 600, laptop)
+    short = fit(first_table("x", "x", 150_000), 150_000, lambda: 600, laptop)
+    long = fit(first_table("x", "x", 50_000_000), 50_000_000, lambda: 600, laptop)
     assert short["model"]["dropout"] > 0
     assert long["model"]["dropout"] == 0
 
@@ -64,7 +64,7 @@ def test_dropout_is_for_texts_that_are_read_again_and_again() -> None:
 @pytest.mark.parametrize("n_bytes", [20_000, 150_000, 5_000_000, None])
 @pytest.mark.parametrize("minutes", [0.1, 3, 600])
 def test_every_choice_is_a_valid_recipe(n_bytes: int | None, minutes: float) -> None:
-    recipe = make_recipe(fit(first_table("x", "x", n_bytes), n_bytes, 60 * minutes, laptop))
+    recipe = make_recipe(fit(first_table("x", "x", n_bytes), n_bytes, lambda: 60 * minutes, laptop))
     assert recipe.train.steps >= 20
     assert recipe.train.warmup_steps < recipe.train.steps
 
@@ -76,6 +76,19 @@ def test_no_minutes_are_refused(tmp_path: Path) -> None:
 
 def test_a_text_that_is_read_again_and_again_learns_by_adamw_and_fresh_text_by_muon() -> None:
     for n_bytes, optimizer in ((150_000, "adamw"), (None, "muon"), (500_000_000, "muon")):
-        recipe = make_recipe(fit(first_table("x", "x", n_bytes), n_bytes, 600, laptop))
+        recipe = make_recipe(fit(first_table("x", "x", n_bytes), n_bytes, lambda: 600, laptop))
         assert recipe.train.optimizer == optimizer
         assert (recipe.model["dropout"] > 0) == (optimizer == "adamw")
+
+
+def test_measuring_and_compiling_take_their_time_from_the_training() -> None:
+    whole = fit(first_table("x", "x", None), None, lambda: 600, laptop)
+    spent = {"pace known": 0.0}
+
+    def slow_to_compile(table: Table, operations: float) -> float:
+        spent["pace known"] = 300.0 if operations else 0.0
+        return laptop(table, operations)
+
+    short = fit(first_table("x", "x", None), None, lambda: 600 - spent["pace known"], slow_to_compile)
+    assert short["model"] == whole["model"]
+    assert short["train"]["steps"] == round(whole["train"]["steps"] / 2)

@@ -21,6 +21,7 @@ from groundup.settings import Table, read_toml, with_changes
 from groundup.system.device import pick_device
 from groundup.system.files import check_writable
 from groundup.system.progress import View, duration
+from groundup.training.compiling import compile_training, pays, why_not
 from groundup.training.loop import State, train
 from groundup.training.precision import pick_precision, use_fast_float32
 
@@ -46,8 +47,10 @@ LADDER = (
 )
 """(d_model, n_layers, n_heads), small to large."""
 
-READINGS = 1.8
-"""Tokens that a model should read for each parameter, before a larger one learns more in that time."""
+READINGS = 1.2
+"""Tokens that a model should read for each parameter, uncompiled, before a larger one learns more in that time.
+
+Compiled it reads half as many more; with 2 to 5 for each parameter sizes differ little."""
 
 EXACT_BYTES, UNKNOWN_BYTES = 100_000_000, 10_000_000_000
 """Of a larger source the bytes are only estimated; one that does not tell its size is taken for large."""
@@ -75,6 +78,7 @@ def recipe_for(
     device: str | None = None,
     restart: bool = False,
     name: str | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Recipe:
     """A recipe for a file, a folder or a dataset; an unfinished run of the same name keeps its own."""
     if not 0 < minutes < math.inf:
@@ -99,9 +103,14 @@ def recipe_for(
         table["sample"]["prompts"] = list(dataset.prompts)
         table["evaluate"]["tasks"] = tasks_for(dataset.sample())
     where = pick_device(device)
+    began = clock()
     with view.phase("Measuring how fast this machine trains"):
-        seconds = minutes * 60 * SHARE_FOR_TRAINING
-        table = fit(table, n_bytes, seconds, lambda table: measured_speed(table, where))
+        table = fit(
+            table,
+            n_bytes,
+            lambda: minutes * 60 * SHARE_FOR_TRAINING - (clock() - began),
+            lambda table, operations: measured_speed(table, where, operations),
+        )
     recipe = make_recipe(with_changes(table, changes))
     model, steps = recipe.model, recipe.train.steps
     given = source if n_bytes is None or n_bytes > EXACT_BYTES else f"{n_bytes:,} bytes"
@@ -176,22 +185,32 @@ def first_table(name: str, source: str, n_bytes: int | None) -> Table:
     }
 
 
-def fit(table: Table, n_bytes: int | None, seconds: float, speed: Callable[[Table], float]) -> Table:
+def fit(
+    table: Table,
+    n_bytes: int | None,
+    seconds_left: Callable[[], float],
+    speed: Callable[[Table, float], float],
+) -> Table:
     """Choose the size that learns most in the time, then as many steps as fit.
 
-    speed: tokens a second that this machine trains on with such a recipe.
+    seconds_left: for training, now; measuring takes its share, and compiling for it more. speed: tokens a
+    second that this machine trains on with such a recipe, in a run of so many operations.
     """
     tokens_there = math.inf if n_bytes is None else 0.9 * n_bytes / bytes_per_token(table)
     base = LADDER[2]
-    power = speed(with_size(table, base)) * work(table, base)  # parameters times tokens, a second
-    affordable = [
-        size
-        for size in LADDER
-        if min(seconds * power / work(table, size), EPOCHS * tokens_there) >= READINGS * work(table, size)
-    ]
+    power = speed(with_size(table, base), 0.0) * work(table, base)  # parameters times tokens, a second
+
+    def readable(size: tuple[int, int, int]) -> float:
+        """Tokens that a model of this size reads in the time that is left, about."""
+        return min(max(0.0, seconds_left()) * power / work(table, size), EPOCHS * tokens_there)
+
+    affordable = [size for size in LADDER if readable(size) >= READINGS * work(table, size)]
     size = affordable[-1] if affordable else LADDER[0]
+    again = readable(size) > FRESH_EPOCHS * tokens_there
     table = with_size(table, size)
-    tokens = min(seconds * speed(table), EPOCHS * tokens_there)
+    table = {**table, "model": {**table["model"], "dropout": DROPOUT if again else 0.0}}
+    pace = speed(table, 6 * readable(size) * work(table, size))
+    tokens = min(max(0.0, seconds_left()) * pace, EPOCHS * tokens_there)
     steps = max(20, round(tokens / TOKENS_PER_STEP))
     tenth = -(-steps // 10)
     more = {
@@ -199,14 +218,11 @@ def fit(table: Table, n_bytes: int | None, seconds: float, speed: Callable[[Tabl
         "warmup_steps": max(1, steps // 50),
         "checkpoint": {"every": max(50, tenth), "keep": 2},
     }
-    again = tokens > FRESH_EPOCHS * tokens_there
-    dropout = DROPOUT if again else 0.0
     # Muon learns a short text by heart too soon: on Alice, read 30 times, 2.155 bits per byte, AdamW 1.972.
     more |= {"optimizer": "adamw", "learning_rate": 3e-3, "schedule": "linear"} if again else {}
     enough = {"max_tokens": int(tokens * 1.02) + 10_000} if tokens * LARGER < tokens_there else {}
     return {
         **table,
-        "model": {**table["model"], "dropout": dropout},
         "train": {**table["train"], **more},
         "validate": {**table["validate"], "every": tenth},
         "sample": {**table["sample"], "every": tenth},
@@ -232,8 +248,13 @@ def bytes_per_token(table: Table) -> float:
     return 0.5 * math.log2(table["tokenizer"]["vocab_size"]) - 2.3
 
 
-def measured_speed(table: Table, device: torch.device, *, seconds: float = 2.0) -> float:
-    """Tokens a second of real training steps on random tokens, after two steps to warm up."""
+def measured_speed(
+    table: Table, device: torch.device, operations: float = 0.0, *, seconds: float = 2.0
+) -> float:
+    """Tokens a second of real training steps on random tokens, after two steps to warm up.
+
+    operations: of the run that is meant; where that pays they are compiled first, as the run will be.
+    """
     use_fast_float32(device)
     table = {
         **table,
@@ -252,7 +273,10 @@ def measured_speed(table: Table, device: torch.device, *, seconds: float = 2.0) 
         ends.append(time.perf_counter())
         state.stop = len(ends) > 5 and ends[-1] - ends[1] > seconds
 
-    train(NextToken(model), _Same(batch), recipe.train, observers=[watch])
+    method = NextToken(model)
+    if pays(device, operations) and why_not(device) is None:
+        compile_training(method, batch, recipe.train.precision)
+    train(method, _Same(batch), recipe.train, observers=[watch])
     times = sorted(end - start for start, end in zip(ends[1:], ends[2:], strict=False))
     # The faster quarter: in a trial as short as this, the slower steps met another program.
     return recipe.train.tokens_per_step / times[len(times) // 4]
