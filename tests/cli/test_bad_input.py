@@ -45,7 +45,7 @@ FILES = {
 # words of the command ({dir}: a folder with the files above, {run}: a finished run), what the line must say
 ROWS = [
     ("pretran", "Did you mean 'pretrain'?"),
-    ("pretrain", "Missing argument"),
+    ("pretrain", "Missing argument 'source'. See groundup pretrain --help."),
     ("pretrain {dir}/empty.txt", "empty"),
     ("pretrain {dir}/blank.txt", "no text"),
     ("pretrain {dir}/binary.txt", "binary"),

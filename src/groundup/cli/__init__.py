@@ -3,11 +3,12 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+import groundup
 from groundup.errors import UserError, did_you_mean
 from groundup.registry import Folder
 
@@ -50,7 +51,14 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(lambda: None)
+
+    @app.callback()
+    def options(
+        version: Annotated[
+            bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version.")
+        ] = False,
+    ) -> None: ...
+
     for name in VERBS.names():
         verb = VERBS.get(name)
         if isinstance(verb, typer.Typer):
@@ -58,6 +66,12 @@ def build() -> typer.Typer:
         else:
             app.command(name)(verb)
     return app
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"groundup {groundup.__version__}")
+        raise typer.Exit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +102,7 @@ def _usage(error: Any) -> int:
         print(error.ctx.get_help())
         return 0
     where = error.ctx.command_path if error.ctx else "groundup"
-    return _refuse(f"{error.format_message()} See {where} --help.")
+    return _refuse(f"{error.format_message().rstrip('.')}. See {where} --help.")
 
 
 def _refuse(message: str) -> int:
