@@ -102,14 +102,14 @@ def take_documents(where: Path | None, size: int) -> list[str]:
 def train_with_hugging_face(documents: list[str], vocab_size: int, pattern: str) -> None:
     """The same training by the library that most published tokenizers are made with."""
     library = tokenizers.Tokenizer(models.BPE())
-    library.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
+    library.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(split_pattern(pattern).piece.pattern), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
     if pattern == "gpt2":  # the library's own form of it, which is faster
-        library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+        library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         special_tokens=list(SPECIAL_TOKENS),

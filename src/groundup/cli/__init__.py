@@ -16,7 +16,7 @@ VERBS: Folder[Any] = Folder("groundup.cli", "VERB", "verb")
 EXIT_USER, EXIT_STOPPED = 2, 130
 LESS_MEMORY = "Choose a smaller model (model.d_model), or fewer rows at once (train.micro_batch)."
 
-UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # type: ignore[assignment]
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """What typer raises for a wrong option or argument. typer carries click inside, under a private name."""
 
 

@@ -222,7 +222,7 @@ def opened(file: Path) -> Iterator[tuple[BinaryIO, Any]]:
 
 
 def _buffered(stream: Any, file: Path, size: int) -> BinaryIO:
-    return io.BufferedReader(_Counted(stream, file, size), 1 << 20)  # type: ignore[return-value]
+    return io.BufferedReader(_Counted(stream, file, size), 1 << 20)
 
 
 class _Counted(io.RawIOBase):

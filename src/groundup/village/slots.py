@@ -198,10 +198,9 @@ class Slots:
         if register in TILTED:
             return self.tilted(TILTED[register], SHAPES[form], register)
         field, words = FIELD[register], self.spoken(register, form, trait)
-        taken = TAKEN.get(register, lambda facts: ())
-        if register == "w":
-            barred = [self.unsold(place) for place in self.lexicon.places] + [()]  # no place: everything
-            taken = lambda facts: barred[facts.p]  # noqa: E731
+        barred = [self.unsold(place) for place in self.lexicon.places] + [()]  # no place: everything
+        taken_by = {**TAKEN, "w": lambda facts: barred[facts.p]}
+        taken = taken_by.get(register, lambda facts: ())
 
         def table(facts: Facts) -> Table:
             out = taken(facts)
