@@ -1,4 +1,4 @@
-"""One process at a time: a folder that is held while somebody writes to it."""
+"""One process at a time: a folder that is held while somebody writes to it, a file that is waited for."""
 
 import os
 import time
@@ -26,6 +26,19 @@ def alone(folder: Path, message: str) -> Iterator[None]:
                 break
             if attempt == TRIES - 1:
                 raise UserError(message)
+            time.sleep(PAUSE_SECONDS)
+        yield
+
+
+@contextmanager
+def in_turn(file: Path) -> Iterator[None]:
+    """Hold a file's lock during the block, waiting until whoever has it gives it back. The file stays there.
+
+    The package filelock, with which huggingface_hub takes its locks, waits for this one and is waited for.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "a+", encoding="utf-8") as lock:
+        while _lock(lock.fileno()) is False:
             time.sleep(PAUSE_SECONDS)
         yield
 
