@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-import groundup
 from groundup.errors import UserError, did_you_mean
 from groundup.registry import Folder
 
@@ -70,7 +69,9 @@ def build() -> typer.Typer:
 
 def _tell_version(asked: bool) -> None:
     if asked:
-        print(f"groundup {groundup.__version__}")
+        from importlib.metadata import version
+
+        print(f"groundup {version('groundup')}")
         raise typer.Exit
 
 

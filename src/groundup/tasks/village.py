@@ -26,7 +26,7 @@ from groundup.village.tasks.causes import CAUSES, explained
 from groundup.weights.folder import Loaded
 
 VERSION = 2
-MADE = partial(Score, task="village", version=VERSION)
+_made = partial(Score, task="village", version=VERSION)
 SAMPLES, AT_ONCE, SEED = 128, 64, 1
 CERTAIN = 1e-6  # bits: a fact that costs the source more could also have been another word
 FREELY = Sampling(temperature=1.0, top_k=0, top_p=1.0)
@@ -154,7 +154,7 @@ def facts_learned(told: Told, texts: Texts) -> list[Score]:
     if not n:
         return []
     return [
-        MADE(
+        _made(
             metric="facts_learned",
             value=learned / n,
             interval=bootstrap_ratio(told.learned, told.facts),
@@ -172,7 +172,7 @@ def excess(told: Told, texts: Texts) -> list[Score]:
     parts = {"excess_bits": told.excess.sum(1)}
     parts |= {f"excess_bits_{cause}": told.excess[:, place] for place, cause in enumerate(CAUSES)}
     return [
-        MADE(
+        _made(
             metric=metric,
             value=float(bits.mean()),
             interval=bootstrap_ratio(bits, np.ones(len(bits))),
@@ -199,7 +199,7 @@ def possible_samples(loaded: Loaded, max_tokens: int, progress: Progress | None 
         f"one that has not ended after {max_tokens} tokens counts as far as it goes"
     )
 
-    made = partial(MADE, n=SAMPLES, protocol=protocol)
+    made = partial(_made, n=SAMPLES, protocol=protocol)
     details = {"mistakes": dict(causes.most_common()), "samples": samples}
     share, part = wilson(possible, SAMPLES), bootstrap_ratio(parts, np.ones(SAMPLES))
     return [
