@@ -10,15 +10,14 @@ the median of the ratios of speed is at least 1.
 
 import argparse
 import itertools
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
 import transformers
+from _compare import compare, verdict
 from transformers import AutoModelForCausalLM
 
 from groundup.generation.engine import generate, prompt_ids
@@ -59,27 +58,28 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a small model and fewer tokens")
     parser.add_argument("--device", help="cpu, cuda or mps; by default the best there is")
     given = parser.parse_args()
-    device, new, rounds = pick_device(given.device), 24 if given.quick else 128, 5
+    device, new = pick_device(given.device), 24 if given.quick else 128
     loaded = make_model(QUICK if given.quick else GPT2, device)
     with tempfile.TemporaryDirectory() as folder:
-        theirs = AutoModelForCausalLM.from_pretrained(save(folder + "/model", loaded)).to(device).eval()
+        theirs: Any = AutoModelForCausalLM.from_pretrained(save(folder + "/model", loaded))
+        theirs = theirs.to(device).eval()
     print(
         f"{loaded.model.n_parameters() / 1e6:.0f} million parameters, {new} new tokens, {device}, "
         f"{torch.get_num_threads()} threads, transformers {transformers.__version__}"
     )
-    ratios = [
-        compare(
+    ratios = {
+        name: compare(
             name,
             ours_of(loaded, count, new, ours),
             theirs_of(loaded, theirs, count, new, how),
-            rounds,
-            count * new,
+            rounds=5,
+            amount=count * new,
+            unit="tokens",
+            warm=1,
         )
         for name, (count, ours, how) in CASES.items()
-    ]
-    met = min(ratios) >= 1
-    print(f"{'met' if met else 'NOT MET'}: at least {min(ratios):.2f} times as fast as transformers (1.00)")
-    return 0 if met else 1
+    }
+    return verdict(ratios, dict.fromkeys(ratios, 1.0))
 
 
 def make_model(shape: dict[str, Any], device: torch.device) -> Loaded:
@@ -99,13 +99,18 @@ def prompts(count: int) -> list[str]:
     return [text[:60]] if count == 1 else [text[: 8 + 16 * number % 97] for number in range(count)]
 
 
-def ours_of(loaded: Loaded, count: int, new: int, how: dict[str, Any]) -> Callable[[], int]:
-    """A function that writes once and returns the number of tokens."""
+def ours_of(loaded: Loaded, count: int, new: int, how: dict[str, Any]) -> Callable[[], None]:
+    """A function that writes once."""
     asked = prompts(count)
-    return lambda: sum(len(piece.ids) for piece in generate(loaded, asked, max_tokens=new, **how))
+
+    def write() -> None:
+        made = sum(len(piece.ids) for piece in generate(loaded, asked, max_tokens=new, **how))
+        assert made == count * new, f"{made} tokens instead of {count * new}"
+
+    return write
 
 
-def theirs_of(loaded: Loaded, model: Any, count: int, new: int, how: dict[str, Any]) -> Callable[[], int]:
+def theirs_of(loaded: Loaded, model: Any, count: int, new: int, how: dict[str, Any]) -> Callable[[], None]:
     """The same with transformers: shorter prompts are padded on the left, as it wants it."""
     read = [prompt_ids(loaded, prompt) for prompt in prompts(count)]
     longest = max(map(len, read))
@@ -114,34 +119,13 @@ def theirs_of(loaded: Loaded, model: Any, count: int, new: int, how: dict[str, A
     mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in read], device=loaded.device)
     model.generation_config = transformers.GenerationConfig()  # nothing but what is asked for below
 
-    def write() -> int:
+    def write() -> None:
         made = model.generate(
             ids, attention_mask=mask, max_new_tokens=new, eos_token_id=None, pad_token_id=pad, **how
         )
-        return made[:, longest:].numel()
+        assert made[:, longest:].numel() == count * new
 
     return write
-
-
-def compare(name: str, ours: Callable[[], int], theirs: Callable[[], int], rounds: int, tokens: int) -> float:
-    """Run both in turn, each first in every other round; prints the speeds, gives ours over theirs."""
-    seconds: dict[bool, list[float]] = {True: [], False: []}
-    for number in range(rounds + 1):
-        for mine in (True, False) if number % 2 else (False, True):
-            start = time.perf_counter()
-            made = (ours if mine else theirs)()
-            seconds[mine].append(time.perf_counter() - start)
-            assert made == tokens, f"{made} tokens instead of {tokens}"
-    del seconds[True][0], seconds[False][0]  # the first round warms both
-    ours_speed, theirs_speed = (tokens / statistics.median(seconds[mine]) for mine in (True, False))
-    # Of the two runs of a round, which lie beside each other in time: what came between hits both.
-    ratio = statistics.median(b / a for a, b in zip(seconds[True], seconds[False], strict=True))
-    print(
-        f"{name:28s} {rounds} rounds: ours {ours_speed:6.0f} tokens/s, transformers {theirs_speed:6.0f}, "
-        f"ratio {ratio:.2f}",
-        flush=True,
-    )
-    return ratio
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ import argparse
 import itertools
 import json
 import os
-import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from _compare import compare, verdict
 
 from groundup import village
 from groundup.data.building import build
@@ -43,19 +43,16 @@ def main() -> int:
             tokenizer = Tokenizer.from_folder(given.tokenizer)
         else:
             tokenizer = train_bpe(itertools.islice(read_documents(corpus), 2000), 4096)
-        seconds = {0: [], given.processes: []}
-        for _ in range(3):
-            for processes, times in seconds.items():
-                times.append(prepared_in(folder / "tokens", corpus, tokenizer, processes))
-        medians = {processes: statistics.median(times) for processes, times in seconds.items()}
-        for processes, median in medians.items():
-            speed = corpus.stat().st_size / 1e6 / median
-            print(
-                f"{processes} more processes: median {median:.2f} s, {speed:.1f} MB/s ({seconds[processes]})"
-            )
-        ratio = medians[0] / medians[given.processes]
-        print(f"with {given.processes} encoding processes {ratio:.2f} times as fast as one process alone")
-        return 0 if ratio >= WANTED * given.processes else 1
+        tokens, processes = folder / "tokens", given.processes
+        ratio = compare(
+            f"{processes} encoding processes beside one process alone",
+            lambda: prepare_in(tokens, corpus, tokenizer, processes),
+            lambda: prepare_in(tokens, corpus, tokenizer, 0),
+            rounds=3,
+            amount=corpus.stat().st_size / 1e6,
+            unit="MB",
+        )
+    return verdict({"preparation": ratio}, {"preparation": WANTED * processes})
 
 
 def write_corpus(file: Path, source: Path | None, size: int) -> Path:
@@ -72,12 +69,10 @@ def write_corpus(file: Path, source: Path | None, size: int) -> Path:
     return file
 
 
-def prepared_in(folder: Path, corpus: Path, tokenizer: Tokenizer, processes: int) -> float:
-    """Seconds that one preparation takes, from the first document on to the finished files."""
+def prepare_in(folder: Path, corpus: Path, tokenizer: Tokenizer, processes: int) -> None:
+    """Prepare a corpus once, from its first document on to the finished files."""
     parts = split_pieces(corpus_pieces(corpus), by="hash")
-    start = time.perf_counter()
     build(folder, parts, tokenizer, limits={"train": 0, "validation": 0}, processes=processes)
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -89,15 +89,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         body = body[: fault.cut] if fault.cut >= 0 else body
-        try:
+        with suppress(OSError):  # the other side has gone
             for start in range(0, len(body), 1 << 16):
                 self.wfile.write(body[start : start + (1 << 16)])
                 time.sleep(self.web.seconds_per_chunk)
             self.wfile.flush()
             if fault.stall:
                 self.web.closing.wait(5)
-        except OSError:
-            pass  # the other side has gone
 
 
 @contextmanager

@@ -10,10 +10,7 @@ LIST_WHAT_HELP_IMPORTS = """
 import sys
 sys.argv = ["groundup", "--help"]
 from groundup.cli import main
-try:
-    main()
-except SystemExit:
-    pass
+main()
 print("imported:", *sorted(sys.modules))
 """
 

@@ -27,6 +27,7 @@ FILES = {
     "utf16.txt": "A text in another encoding.".encode("utf-16") * 20,
     "small.txt": b"Too short a text.",
     "broken.jsonl": b'{"text": "fine"}\n{"text": 3}\n{"text": ',
+    "array.jsonl": b'[{"text": "fine"}, {"text": "fine, too"}]',
     "other.jsonl": b'{"body": "fine", "title": "x"}\n' * 300,
     "no.gz": b"this is no gzip file",
     "bad.toml": b"name = \n",
@@ -45,7 +46,7 @@ FILES = {
 # words of the command ({dir}: a folder with the files above, {run}: a finished run), what the line must say
 ROWS = [
     ("pretran", "Did you mean 'pretrain'?"),
-    ("pretrain", "Missing argument"),
+    ("pretrain", "Missing argument 'source'. See groundup pretrain --help."),
     ("pretrain {dir}/empty.txt", "empty"),
     ("pretrain {dir}/blank.txt", "no text"),
     ("pretrain {dir}/binary.txt", "binary"),
@@ -53,6 +54,7 @@ ROWS = [
     ("pretrain {dir}/utf16.txt", "UTF-16"),
     ("pretrain {dir}/small.txt", "too"),
     ("pretrain {dir}/broken.jsonl", "record"),
+    ("pretrain {dir}/array.jsonl", "one JSON array"),
     ("pretrain {dir}/other.jsonl", "body"),
     ("pretrain {dir}/no.gz", "gz"),
     ("pretrain {dir}/nothing_here", "neither a file or folder, nor a dataset"),

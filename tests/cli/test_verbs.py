@@ -1,5 +1,6 @@
 """Every verb does its work on real, small input."""
 
+import importlib.metadata
 import json
 import re
 import subprocess
@@ -110,6 +111,10 @@ def test_evaluate_takes_another_text_and_the_village(a_run: RunFolder, book: Pat
     assert "Left out: the task village, which needs documents of the village." in own.out
     village = groundup("evaluate", a_run.path, "--data", "village", "--max-tokens", "2000")
     assert "excess_percent" in village.out
+
+
+def test_the_version_is_told(groundup: Call) -> None:
+    assert groundup("--version").out == f"groundup {importlib.metadata.version('groundup')}\n"
 
 
 def test_report_tells_the_run_in_words(a_run: RunFolder, groundup: Call) -> None:

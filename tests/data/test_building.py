@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.written import write_shard
 
 from groundup.data import building
 from groundup.data.building import build
@@ -19,7 +20,6 @@ from groundup.data.corpus import corpus_pieces
 from groundup.data.piece import Piece, Record, Report
 from groundup.data.shards import open_shards
 from groundup.data.split import Parts, by_piece, split_corpus, split_pieces
-from groundup.data.writing import write_shards
 from groundup.errors import UserError
 from groundup.system.lock import alone
 from groundup.text.tokenizer import Tokenizer
@@ -55,7 +55,7 @@ def test_each_part_holds_the_tokens_that_writing_it_alone_gives(tmp_path: Path) 
     parts, report = split_corpus(write_corpus(tmp_path / "texts")), Report()
     train, validation = build(tmp_path / "tokens", parts, BYTES, limits=NO_LIMITS, report=report)
     for shard, documents in ((train, parts.train()), (validation, parts.validation())):
-        alone_written = write_shards(tmp_path / "alone", documents, BYTES)
+        alone_written = write_shard(tmp_path / "alone", documents, BYTES)
         assert shard.manifest["files"] == alone_written.manifest["files"]
     assert (report.documents, report.unreadable, report.empty) == (400, 2, 2)
     assert sorted(file.name for file in (tmp_path / "tokens").rglob("*") if file.is_file()) == sorted(
@@ -201,7 +201,7 @@ def test_limits_are_kept_and_the_longest_beginning_that_fits_is_taken(
     for shard, documents, limit in zip(shards, (parts.train(), parts.validation()), tokens, strict=True):
         if limit is None:
             continue
-        expected = write_shards(tmp_path / "alone", documents, BYTES, max_tokens=limit)
+        expected = write_shard(tmp_path / "alone", documents, BYTES, max_tokens=limit)
         assert shard.manifest["files"] == expected.manifest["files"]
         assert limit - 200 < len(shard.tokens) <= limit
 
@@ -277,6 +277,19 @@ def test_a_part_without_any_document_is_one_line(tmp_path: Path) -> None:
     parts = by_piece("files", pieces, ["train", "train"])
     with pytest.raises(UserError, match="no document for validation"):
         build(tmp_path / "tokens", parts, BYTES, limits=NO_LIMITS)
+
+
+@pytest.mark.parametrize("limits", [{"train": 10**9, "validation": 0}, dict.fromkeys(NO_LIMITS, 10**9)])
+def test_a_limit_above_what_there_is_does_not_foretell_more_than_there_is(
+    tmp_path: Path, limits: dict[str, int]
+) -> None:
+    told: list[tuple[int, int]] = []
+    parts = split_corpus(write_corpus(tmp_path / "texts"), by="hash")
+    shards = build(tmp_path / "tokens", parts, BYTES, limits=limits, progress=lambda *now: told.append(now))
+    tokens = sum(len(shard.tokens) for shard in shards[: 1 + bool(limits["validation"])])
+    assert told[-1] == (tokens, tokens)
+    assert len(told) > 5
+    assert max(total for _, total in told) < 1.3 * tokens
 
 
 def test_few_tokens_to_learn_from_do_not_leave_the_held_out_part_empty(tmp_path: Path) -> None:

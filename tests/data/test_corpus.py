@@ -10,7 +10,6 @@ import pytest
 from groundup.data.corpus import (
     corpus_files,
     corpus_fingerprint,
-    examine,
     read_documents,
 )
 from groundup.data.piece import Report
@@ -19,6 +18,13 @@ from groundup.errors import UserError
 
 def lines(*records) -> bytes:
     return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+def examine(path) -> Report:
+    """What is met while reading a whole corpus."""
+    report = Report()
+    list(read_documents(path, report))
+    return report
 
 
 def zstd(data: bytes) -> bytes:

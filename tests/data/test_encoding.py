@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from groundup.data.encoding import Block, Encoder
 from groundup.data.piece import Report
 from groundup.data.split import Place
@@ -34,23 +36,44 @@ def test_an_interruption_ends_the_processes_at_once_and_ctrl_c_never_reaches_the
     assert worker.exitcode == -signal.SIGTERM
 
 
+SCRIPT = """
+from groundup.data.encoding import Encoder
+from groundup.text.tokenizer import Tokenizer
+from tests.data.test_encoding import blocks
+"""
+
+
+def start(folder: Path, program: str) -> subprocess.Popen[str]:
+    """Start a script as a process of its own."""
+    script, root = folder / "script.py", Path(__file__).parents[2]
+    script.write_text(SCRIPT + program, encoding="utf-8")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "src")])}
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, str(script)], stdout=pipe, stderr=pipe, text=True, env=env)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that a process could hear.")
+def test_asked_to_end_it_leaves_without_a_word_and_without_its_workers(tmp_path: Path) -> None:
+    program = """
+if __name__ == "__main__":
+    with Encoder(Tokenizer.from_bytes(), None, 1) as encoder:
+        for block, _ in encoder.map(iter(blocks(20_000))):
+            print(block.place.record, flush=True)
+"""
+    with start(tmp_path, program) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "0\n"
+        process.terminate()
+        _, said = process.communicate(timeout=30)  # the workers and Python's own helper hold stderr, too
+    assert (process.returncode, said) == (128 + signal.SIGTERM, "")
+
+
 def test_a_script_that_starts_itself_again_in_each_process_is_told_what_to_write(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from groundup.data.encoding import Encoder\n"
-        "from groundup.text.tokenizer import Tokenizer\n"
-        "from tests.data.test_encoding import blocks\n"
-        "with Encoder(Tokenizer.from_bytes(), None, 1) as encoder:\n"
-        "    list(encoder.map(iter(blocks(1))))\n",
-        encoding="utf-8",
-    )
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "src")])},
-    )
-    assert done.returncode == 1
-    assert 'below `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
+    program = """
+with Encoder(Tokenizer.from_bytes(), None, 1) as encoder:
+    list(encoder.map(iter(blocks(1))))
+"""
+    with start(tmp_path, program) as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert 'below `if __name__ == "__main__":`' in said.splitlines()[-1]

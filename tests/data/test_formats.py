@@ -61,6 +61,19 @@ def test_another_column_can_be_named(tmp_path):
         list(records(tmp_path / "a.jsonl", field="contend"))
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_one_json_array_is_called_by_its_name_and_told_how_to_become_lines(tmp_path, indent):
+    file = tmp_path / "a.jsonl"
+    file.write_text("\n" + json.dumps([{"text": text} for text in TEXTS], indent=indent), "utf-8")
+    with pytest.raises(UserError, match=r"a.jsonl is one JSON array.*jq -c '\.\[\]' "):
+        list(records(file))
+
+
+def test_a_first_line_that_only_looks_like_an_array_is_a_record_that_is_no_text(tmp_path):
+    (tmp_path / "a.jsonl").write_text('[note] made today\n{"text": "a"}\n', "utf-8")
+    assert [record.text for record in records(tmp_path / "a.jsonl")] == [None, "a"]
+
+
 def test_numbers_in_the_column_are_no_text(tmp_path):
     parquet.write_table(arrow.table({"text": [1, 2]}), tmp_path / "a.parquet")
     assert [record[:2] for record in records(tmp_path / "a.parquet")] == [
@@ -144,7 +157,7 @@ def test_a_bomb_of_equal_rows_is_refused(tmp_path, monkeypatch):
 
 def test_a_file_without_line_ends_is_no_file_of_json_lines(tmp_path, monkeypatch):
     monkeypatch.setattr(formats, "LONGEST_LINE", 1000)
-    (tmp_path / "a.jsonl").write_text(json.dumps([{"text": "a"}] * 1000), "utf-8")
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "a" * 1000}), "utf-8")
     with pytest.raises(UserError, match="Line 1 of .*longer than.*one record on each line"):
         list(records(tmp_path / "a.jsonl"))
 

@@ -3,10 +3,9 @@ import shutil
 
 import numpy as np
 import pytest
+from tests.written import write_shard
 
-from groundup.data import writing
 from groundup.data.shards import open_shards
-from groundup.data.writing import write_shards
 from groundup.errors import UserError
 from groundup.text.bpe import train_bpe
 from groundup.text.tokenizer import Tokenizer
@@ -17,7 +16,7 @@ TOKENIZER = train_bpe(DOCUMENTS, 300)
 
 @pytest.fixture
 def shard(tmp_path):
-    return write_shards(tmp_path / "train", DOCUMENTS, TOKENIZER, floor=lambda text: len(text) / 4)
+    return write_shard(tmp_path / "train", DOCUMENTS, TOKENIZER, floor=lambda text: len(text) / 4)
 
 
 def test_each_document_is_its_border_and_its_ids(shard):
@@ -39,7 +38,7 @@ def test_bytes_and_floor_are_kept_for_each_document(shard):
 
 
 def test_without_a_known_floor_there_is_none(tmp_path):
-    assert write_shards(tmp_path / "a", DOCUMENTS, TOKENIZER).floor_bits is None
+    assert write_shard(tmp_path / "a", DOCUMENTS, TOKENIZER).floor_bits is None
 
 
 def test_opening_again_gives_the_same_and_nothing_can_be_written(shard):
@@ -50,12 +49,6 @@ def test_opening_again_gives_the_same_and_nothing_can_be_written(shard):
         again.tokens[0] = 1
 
 
-def test_encoding_in_small_groups_changes_nothing(shard, tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "CHARACTERS_AT_ONCE", 10)
-    again = write_shards(tmp_path / "again", iter(DOCUMENTS), TOKENIZER, floor=lambda text: len(text) / 4)
-    assert again.fingerprint == shard.fingerprint
-
-
 @pytest.mark.parametrize("vocab_size, name", [(2**16, "uint16"), (2**16 + 1, "uint32")])
 def test_tokens_take_two_bytes_up_to_65536_ids_and_four_above(tmp_path, vocab_size, name):
     class Wide(Tokenizer):
@@ -64,54 +57,24 @@ def test_tokens_take_two_bytes_up_to_65536_ids_and_four_above(tmp_path, vocab_si
 
     wide = Wide(TOKENIZER.library)
     wide.vocab_size = vocab_size
-    shard = write_shards(tmp_path / "a", ["text"], wide)
+    shard = write_shard(tmp_path / "a", ["text"], wide)
     assert shard.tokens.dtype == np.dtype(name)
     assert shard.tokens.tolist() == [0, vocab_size - 1]
 
 
 def test_writing_stops_before_the_document_that_would_be_too_much(tmp_path):
-    whole = write_shards(tmp_path / "a", DOCUMENTS, TOKENIZER)
+    whole = write_shard(tmp_path / "a", DOCUMENTS, TOKENIZER)
     two = int(whole.starts[2])
-    assert write_shards(tmp_path / "b", DOCUMENTS, TOKENIZER, max_tokens=two).manifest["n_documents"] == 2
-    assert write_shards(tmp_path / "c", DOCUMENTS, TOKENIZER, max_tokens=two - 1).manifest["n_documents"] == 1
-    assert write_shards(tmp_path / "d", DOCUMENTS, TOKENIZER, max_tokens=1).manifest["n_documents"] == 1
-
-
-def test_progress_counts_documents_or_the_tokens_that_are_wanted(tmp_path):
-    seen = []
-    write_shards(
-        tmp_path / "a", DOCUMENTS, TOKENIZER, progress=lambda done, total: seen.append((done, total))
-    )
-    assert seen[-1] == (4, 4)
-    seen.clear()
-    write_shards(
-        tmp_path / "b", iter(DOCUMENTS), TOKENIZER, progress=lambda done, total: seen.append((done, total))
-    )
-    assert seen[-1] == (4, 0)
-
-
-def test_an_interruption_leaves_what_was_there(shard):
-    def interrupted():
-        yield "first"
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_shards(shard.folder, interrupted(), TOKENIZER)
-    assert open_shards(shard.folder, check=True).fingerprint == shard.fingerprint
-    assert [path.name for path in shard.folder.parent.iterdir()] == ["train"]
-
-
-def test_no_document_at_all_is_one_line(tmp_path):
-    with pytest.raises(UserError, match="no document to write"):
-        write_shards(tmp_path / "a", [], TOKENIZER)
-    assert not (tmp_path / "a").exists()
+    assert write_shard(tmp_path / "b", DOCUMENTS, TOKENIZER, max_tokens=two).manifest["n_documents"] == 2
+    assert write_shard(tmp_path / "c", DOCUMENTS, TOKENIZER, max_tokens=two - 1).manifest["n_documents"] == 1
+    assert write_shard(tmp_path / "d", DOCUMENTS, TOKENIZER, max_tokens=1).manifest["n_documents"] == 1
 
 
 def test_the_fingerprint_changes_with_texts_tokenizer_and_floor(shard, tmp_path):
     others = [
-        write_shards(tmp_path / "a", DOCUMENTS[:3], TOKENIZER, floor=lambda text: len(text) / 4),
-        write_shards(tmp_path / "b", DOCUMENTS, Tokenizer.from_bytes(), floor=lambda text: len(text) / 4),
-        write_shards(tmp_path / "c", DOCUMENTS, TOKENIZER, floor=lambda text: len(text) / 5),
+        write_shard(tmp_path / "a", DOCUMENTS[:3], TOKENIZER, floor=lambda text: len(text) / 4),
+        write_shard(tmp_path / "b", DOCUMENTS, Tokenizer.from_bytes(), floor=lambda text: len(text) / 4),
+        write_shard(tmp_path / "c", DOCUMENTS, TOKENIZER, floor=lambda text: len(text) / 5),
     ]
     assert len({shard.fingerprint, *(other.fingerprint for other in others)}) == 4
 

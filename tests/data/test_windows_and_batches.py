@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from tests.written import write_shard
 from torch.utils.data import DataLoader
 
 from groundup.data.batches import Batches
 from groundup.data.order import Order
 from groundup.data.windows import DocumentWindows, TokenWindows, pad
-from groundup.data.writing import write_shards
 from groundup.errors import UserError
 from groundup.text.tokenizer import Tokenizer
 
@@ -100,7 +100,7 @@ def test_an_order_of_other_windows_is_our_own_mistake():
 
 @pytest.fixture
 def shard(tmp_path):
-    return write_shards(tmp_path / "s", ["abcdefg", "h", "ijkl", "mnopqrst"], Tokenizer.from_bytes())
+    return write_shard(tmp_path / "s", ["abcdefg", "h", "ijkl", "mnopqrst"], Tokenizer.from_bytes())
 
 
 def test_windows_of_documents_read_each_token_once_and_never_over_a_border(shard):

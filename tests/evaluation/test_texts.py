@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from tests.written import write_shard
 
-from groundup.data.writing import write_shards
 from groundup.errors import UserError
 from groundup.evaluation.texts import Texts
 from groundup.text.tokenizer import Tokenizer
@@ -14,7 +14,7 @@ TOKENIZER = Tokenizer.from_bytes()
 
 @pytest.fixture
 def shard(tmp_path):
-    return write_shards(tmp_path / "shard", STORIES, TOKENIZER, floor=lambda text: 10.0 * len(text))
+    return write_shard(tmp_path / "shard", STORIES, TOKENIZER, floor=lambda text: 10.0 * len(text))
 
 
 def whole(text: str) -> list[int]:
@@ -48,7 +48,7 @@ def test_as_many_whole_documents_are_taken_as_fit(shard, max_tokens, count):
 
 
 def test_a_first_document_that_is_too_long_is_cut_and_then_has_no_floor(tmp_path):
-    shard = write_shards(tmp_path / "shard", ["déf and more", "x"], TOKENIZER, floor=lambda text: 1.0)
+    shard = write_shard(tmp_path / "shard", ["déf and more", "x"], TOKENIZER, floor=lambda text: 1.0)
     for size, n_bytes in [(2, 1), (3, 2), (6, 5)]:
         texts = Texts.from_shard(shard, TOKENIZER, size)
         assert [ids.tolist() for ids in texts.ids] == [whole("déf and more")[:size]]

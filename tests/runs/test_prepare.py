@@ -15,6 +15,7 @@ from groundup.runs.prepare import open_source, prepare
 from groundup.runs.recipe import DataSettings, Recipe
 from groundup.runs.tokenizer import train_tokenizer
 from groundup.runs.vocabulary import first_bytes, open_tokenizer
+from groundup.system.lock import alone
 from groundup.weights.folder import load
 from tests.runs.conftest import quiet_view, said, tiny_recipe
 
@@ -99,6 +100,29 @@ def test_prepared_tokens_that_were_damaged_are_refused_by_their_hash(tmp_path: P
     file.write_bytes(content)
     with pytest.raises(UserError, match="tokens.bin is corrupt: its sha256 is not [0-9a-f]{64}. Delete"):
         prepare(recipe_for_book(book), quiet_view())
+
+
+def test_a_first_document_above_the_limit_is_taken_whole_and_that_is_said(tmp_path: Path) -> None:
+    book, view = tmp_path / "book.txt", quiet_view()
+    book.write_text("A lamp and a well.\n" * 300, encoding="utf-8")
+    n_tokens = prepare(recipe_for_book(book, "data.max_tokens=100"), view).facts()["tokens"]
+    assert n_tokens > 4000
+    assert f"has {n_tokens:,} tokens, not the 100 asked for" in said(view)
+    assert "data.max_tokens" in said(view)
+    within = quiet_view()
+    prepare(recipe_for_book(book, "data.max_tokens=6000"), within)
+    assert "asked for" not in said(within)
+
+
+def test_a_second_process_is_refused_before_it_learns_a_vocabulary(tmp_path: Path) -> None:
+    book, view = tmp_path / "book.txt", quiet_view()
+    book.write_text("A lamp and a well.\n" * 300, encoding="utf-8")
+    recipe = recipe_for_book(book, "tokenizer.source=train")
+    folder = Path(prepare(recipe, quiet_view()).facts()["folder"]).parent
+    shutil.rmtree(folder)
+    with alone(folder, "held"), pytest.raises(UserError, match="Another process prepares the same data"):
+        prepare(recipe, view)
+    assert "vocabulary" not in said(view)
 
 
 def test_equal_texts_on_both_sides_of_the_split_are_told(tmp_path: Path) -> None:

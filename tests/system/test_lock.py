@@ -3,13 +3,16 @@
 import os
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from groundup.errors import UserError
 from groundup.system import lock
-from groundup.system.lock import alone, is_held
+from groundup.system.lock import alone, in_turn, is_held
 
 
 def test_a_folder_is_held_during_the_block_and_free_after_it(tmp_path: Path) -> None:
@@ -19,6 +22,24 @@ def test_a_folder_is_held_during_the_block_and_free_after_it(tmp_path: Path) -> 
         with pytest.raises(UserError, match="taken"), alone(tmp_path, "taken"):
             pass
     assert is_held(tmp_path) is False
+
+
+def test_a_file_is_waited_for_whoever_holds_it_by_this_lock_or_by_that_of_the_hub(tmp_path: Path) -> None:
+    file, order = tmp_path / "a.lock", list[str]()
+    ours, theirs = lambda: in_turn(file), lambda: FileLock(file, poll_interval=0.01)
+    for first, second in ((ours, theirs), (theirs, ours)):
+
+        def wait(second: Callable[[], AbstractContextManager] = second) -> None:
+            with second():
+                order.append("second")
+
+        thread = threading.Thread(target=wait)
+        with first():
+            thread.start()
+            time.sleep(0.1)
+            order.append("first")
+        thread.join()
+    assert order == ["first", "second"] * 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork here.")

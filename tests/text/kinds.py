@@ -43,14 +43,14 @@ def own(pattern: str) -> Tokenizer:
 def qwen() -> Tokenizer:
     """Byte-level, with a split pattern of its own and characters made canonical first."""
     library = tokenizers.Tokenizer(models.BPE())
-    library.normalizer = normalizers.NFC()  # type: ignore[assignment]
-    library.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
+    library.normalizer = normalizers.NFC()
+    library.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(QWEN_PATTERN), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    library.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    library.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trained(library, trainers.BpeTrainer(vocab_size=380, initial_alphabet=alphabet, show_progress=False))
     library.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
@@ -60,8 +60,8 @@ def qwen() -> Tokenizer:
 def llama(normalizer: Any, pre_tokenizer: Any, last_steps: list[Any]) -> Tokenizer:
     """BPE over characters, "▁" for a space, and a token <0x..> for each byte of what it does not know."""
     first = tokenizers.Tokenizer(models.BPE())
-    first.normalizer = normalizers.Replace(" ", "▁")  # type: ignore[assignment]
-    first.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")  # type: ignore[assignment]
+    first.normalizer = normalizers.Replace(" ", "▁")
+    first.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
     ascii_text = TEXT.encode("ascii", "ignore").decode()
     first.train_from_iterator([ascii_text] * 4, trainers.BpeTrainer(vocab_size=150, show_progress=False))
     learned = json.loads(first.to_str())["model"]
@@ -75,9 +75,7 @@ def llama(normalizer: Any, pre_tokenizer: Any, last_steps: list[Any]) -> Tokeniz
     library.normalizer, library.pre_tokenizer = normalizer, pre_tokenizer
     steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *last_steps]
     library.decoder = decoders.Sequence(steps)
-    library.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
-        single="<s> $A", special_tokens=[("<s>", 1)]
-    )
+    library.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     library.add_special_tokens(special)
     begin = {"__type": "AddedToken", "content": "<s>", "normalized": False}  # as Llama's folders have it
     return Tokenizer(library, {"bos_token": begin, "eos_token": "</s>", "unk_token": "<unk>"})
@@ -103,11 +101,11 @@ def bert() -> Tokenizer:
     """Words in small letters without accents, and parts of words that begin with ##."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     library = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    library.normalizer = normalizers.BertNormalizer(lowercase=True)  # type: ignore[assignment]
-    library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()  # type: ignore[assignment]
+    library.normalizer = normalizers.BertNormalizer(lowercase=True)
+    library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     library.decoder = decoders.WordPiece()
     trained(library, trainers.WordPieceTrainer(vocab_size=160, special_tokens=special, show_progress=False))
-    library.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
+    library.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
@@ -118,7 +116,7 @@ def words() -> Tokenizer:
     """Whole words between spaces, as in courses: here "[SEP]" in a text is a word of the vocabulary."""
     special = ["[UNK]", "[PAD]", "[SEP]"]
     library = tokenizers.Tokenizer(models.WordLevel(unk_token="[UNK]"))
-    library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
+    library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     trained(library, trainers.WordLevelTrainer(vocab_size=60, special_tokens=special, show_progress=False))
     return Tokenizer(library, {"unk_token": "[UNK]", "pad_token": "[PAD]", "eos_token": "[SEP]"})
 
@@ -127,7 +125,7 @@ def t5() -> Tokenizer:
     """Unigram: the most probable way to cut a text, by the probabilities of its tokens."""
     special = ["<pad>", "</s>", "<unk>"]
     library = tokenizers.Tokenizer(models.Unigram())
-    library.pre_tokenizer = pre_tokenizers.Metaspace()  # type: ignore[assignment]
+    library.pre_tokenizer = pre_tokenizers.Metaspace()
     library.decoder = decoders.Metaspace()
     trained(
         library,

@@ -99,7 +99,7 @@ def test_all_three_libraries_take_the_same_characters_for_letters_digits_and_spa
 
 def merges_of_hugging_face(text: str, vocab_size: int) -> list[tuple[str, str]]:
     library = tokenizers.Tokenizer(models.BPE())
-    library.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
+    library.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(GPT4.piece.pattern), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -15,7 +15,7 @@ VERBS: Folder[Any] = Folder("groundup.cli", "VERB", "verb")
 EXIT_USER, EXIT_STOPPED = 2, 130
 LESS_MEMORY = "Choose a smaller model (model.d_model), or fewer rows at once (train.micro_batch)."
 
-UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # type: ignore[assignment]
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """What typer raises for a wrong option or argument. typer carries click inside, under a private name."""
 
 
@@ -50,7 +50,14 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(lambda: None)
+
+    @app.callback()
+    def options(
+        version: Annotated[
+            bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version.")
+        ] = False,
+    ) -> None: ...
+
     for name in VERBS.names():
         verb = VERBS.get(name)
         if isinstance(verb, typer.Typer):
@@ -58,6 +65,14 @@ def build() -> typer.Typer:
         else:
             app.command(name)(verb)
     return app
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"groundup {version('groundup')}")
+        raise typer.Exit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +103,7 @@ def _usage(error: Any) -> int:
         print(error.ctx.get_help())
         return 0
     where = error.ctx.command_path if error.ctx else "groundup"
-    return _refuse(f"{error.format_message()} See {where} --help.")
+    return _refuse(f"{error.format_message().rstrip('.')}. See {where} --help.")
 
 
 def _refuse(message: str) -> int:

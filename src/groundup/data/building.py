@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from copy import copy
 from dataclasses import asdict
 from pathlib import Path
@@ -54,8 +54,7 @@ def build(
     """
     report = Report() if report is None else report
     unfinished = folder.with_name(f"{folder.name}.unfinished")
-    busy = f"Another process prepares the same data in {folder.parent}. Wait until it is done."
-    with storage_errors(folder), alone(folder.parent, busy), ExitStack() as stack:
+    with storage_errors(folder), preparing_alone(folder.parent), ExitStack() as stack:
         place, writers = _open_writers(unfinished, tokenizer, report)
         for writer in writers.values():
             stack.callback(writer.close)
@@ -76,6 +75,11 @@ def build(
         for part in PARTS:
             tidy(folder / part)
     return open_shards(folder / "train"), open_shards(folder / "validation")
+
+
+def preparing_alone(folder: Path) -> AbstractContextManager[None]:
+    """Hold the folder of prepared data during the block. UserError if another process prepares them."""
+    return alone(folder, f"Another process prepares the same data in {folder}. Wait until it is done.")
 
 
 def _write(
@@ -169,14 +173,18 @@ def _progress(
     parts: Parts, place: Place, writers: dict[str, Writer], limits: dict[str, int]
 ) -> tuple[int, int]:
     """How much is done, and of how much: tokens where their number is given, else bytes of the corpus."""
-    if all(limits.values()):
-        return sum(writer.n_tokens for writer in writers.values()), sum(limits.values())
     sizes = [piece.size for piece in parts.pieces]
-    if limits["train"] and parts.by == "hash":
-        return writers["train"].n_tokens, limits["train"]
+    bytes_read = sum(sizes[: place.piece]) + int(place.share * sizes[place.piece])
+    if all(limits.values()) or (limits["train"] and parts.by == "hash"):
+        counted = PARTS if all(limits.values()) else ("train",)
+        tokens = sum(writers[part].n_tokens for part in counted)
+        wanted = sum(limits[part] for part in counted)
+        if all(sizes) and bytes_read:  # a corpus that holds fewer tokens than were asked for ends before them
+            wanted = min(wanted, tokens * sum(sizes) // bytes_read)
+        return tokens, wanted
     if not all(sizes):
         return sum(writer.n_documents for writer in writers.values()), 0
-    return sum(sizes[: place.piece]) + int(place.share * sizes[place.piece]), sum(sizes)
+    return bytes_read, sum(sizes)
 
 
 def _duplicates(unfinished: Path) -> int:

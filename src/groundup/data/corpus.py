@@ -64,14 +64,6 @@ def corpus_files(path: Path | str) -> list[Path]:
     return sorted(files, key=lambda file: file.relative_to(path).as_posix())
 
 
-def examine(path: Path | str) -> Report:
-    """Read a whole corpus once and say what is in it. UserError as `read_documents` gives it."""
-    report = Report()
-    for _ in read_documents(path, report):
-        pass
-    return report
-
-
 def corpus_fingerprint(path: Path | str) -> str:
     """sha256 over the names and contents of the corpus's files, by which changed data are noticed."""
     path = Path(path)

@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
+from typing import Any
 
 from groundup.data.piece import Report
 from groundup.data.split import Place
@@ -47,9 +48,11 @@ class Encoder:
         self.tokenizer, self.floor, self.processes = tokenizer, floor, processes
         self.pool: ProcessPoolExecutor | None = None
         self.has_worked = False  # a first block came back from another process
+        self._before: Any = None  # what SIGTERM did outside
 
     def __enter__(self) -> "Encoder":
         if self.processes:
+            self._before = _end_in_order()
             # Not a copy of this process (fork): its threads would be missing there, and their locks be held.
             self.pool = ProcessPoolExecutor(
                 self.processes,
@@ -67,6 +70,8 @@ class Encoder:
             for process in list((self.pool._processes or {}).values()):
                 process.terminate()
         self.pool.shutdown(wait=True, cancel_futures=True)
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
 
     def map(self, blocks: Iterator[Block]) -> Iterator[tuple[Block, dict[str, Encoded]]]:
         """Each block with its tokens by part, in order."""
@@ -102,6 +107,19 @@ def _encode_parts(
         for part, documents in texts.items()
         if documents
     }
+
+
+def _end_in_order() -> Any:
+    """Have SIGTERM end this process as an error would, not at once; gives the handler that was there before.
+
+    Otherwise Python's own watcher of shared things would print a warning about those of the workers.
+    """
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    with suppress(ValueError):  # only the main thread may set handlers
+        return signal.signal(signal.SIGTERM, end)
 
 
 @contextmanager

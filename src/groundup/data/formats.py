@@ -8,6 +8,8 @@ import gzip
 import io
 import json
 import os
+import re
+import shlex
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +27,9 @@ WHOLE, PART = 16 << 20, 8 << 20
 
 LONGEST_LINE = 256 << 20
 """Bytes of one JSON line; a longer one is no record but a whole file without line ends."""
+
+ARRAY = re.compile(rb"\s*\[\s*($|[\[\]{\"])")
+"""How a file begins that is one JSON array."""
 
 BOMB_RATIO, BOMB_BYTES = 300, 100 << 20
 """Text shrinks 3 to 20 times when it is packed. What grows beyond both of these is made to fill a memory."""
@@ -97,6 +102,11 @@ def _json_records(file: Path, start: int, field: str) -> Iterator[Record]:
             if line_number == 1:
                 refuse_wide(line, str(file))
                 line = line.removeprefix(b"\xef\xbb\xbf")
+            if number == 0 and ARRAY.match(line):
+                raise UserError(
+                    f"{file} is one JSON array, not JSON lines, which have one record on each line. To make "
+                    f"them of it: jq -c '.[]' {shlex.quote(str(file))} > records.jsonl"
+                )
             if len(line) == LONGEST_LINE:
                 raise UserError(
                     f"Line {line_number} of {file} is longer than {LONGEST_LINE >> 20} MB, so these are no "
@@ -212,7 +222,7 @@ def opened(file: Path) -> Iterator[tuple[BinaryIO, Any]]:
 
 
 def _buffered(stream: Any, file: Path, size: int) -> BinaryIO:
-    return io.BufferedReader(_Counted(stream, file, size), 1 << 20)  # type: ignore[return-value]
+    return io.BufferedReader(_Counted(stream, file, size), 1 << 20)
 
 
 class _Counted(io.RawIOBase):

@@ -50,19 +50,33 @@ def read_pieces(pieces: list[Piece], report: Report | None = None) -> Iterator[s
     """
     report, before = Report() if report is None else report, 0 if report is None else report.documents
     for piece in pieces:
-        if piece.fetch:
-            piece.fetch(None)
-        total = unreadable = 0
-        for record in piece.records(0):
-            total += 1
-            unreadable += record.text is None
+        for record, _, _ in read_piece(piece, report):
             text = note(record, piece, report)
             if text is not None:
                 yield text
-        refuse_too_many(piece, total, unreadable, report)
     if report.documents == before:
         files = pieces[0].name + (f" (and {len(pieces) - 1} more)" if len(pieces) > 1 else "")
         raise UserError(f"{files} is empty: there is no text in it. Give a file or folder with text.")
+
+
+def read_piece(
+    piece: Piece, report: Report, number: int = 0, unreadable: int = 0
+) -> Iterator[tuple[Record, int, int]]:
+    """The records from a number on, each with the number after it and how many so far were no text.
+
+    A piece that is not here yet is fetched. UserError at its end if more than 1 % of its records are no text.
+    """
+    if piece.fetch:
+        piece.fetch(None)
+    for record in piece.records(number):
+        number += 1
+        unreadable += record.text is None
+        yield record, number, unreadable
+    if unreadable > ALLOWED_SHARE * number:
+        raise UserError(
+            f"{unreadable} of {number} records in {piece.name} are no text: {unreadable / number:.0%}, but "
+            f"at most 1 % may be. The first is {report.first_problem}. Mend or remove them."
+        )
 
 
 def note(record: Record, piece: Piece, report: Report) -> str | None:
@@ -77,12 +91,3 @@ def note(record: Record, piece: Piece, report: Report) -> str | None:
     report.documents += 1
     report.bytes += len(record.text.encode("utf-8"))
     return record.text
-
-
-def refuse_too_many(piece: Piece, total: int, unreadable: int, report: Report) -> None:
-    """UserError if more than 1 % of a piece's records are no text."""
-    if unreadable > ALLOWED_SHARE * total:
-        raise UserError(
-            f"{unreadable} of {total} records in {piece.name} are no text: {unreadable / total:.0%}, but at "
-            f"most 1 % may be. The first is {report.first_problem}. Mend or remove them."
-        )

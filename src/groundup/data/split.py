@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundup.data.corpus import corpus_files, corpus_pieces
-from groundup.data.piece import Piece, Report, note, read_pieces, refuse_too_many
+from groundup.data.piece import Piece, Report, note, read_piece, read_pieces
 from groundup.errors import UserError, did_you_mean
 
 WAYS = ("hash", "position", "files")
@@ -77,19 +77,14 @@ def read(
         if parts.known(number) is not None and parts.known(number) not in wanted:
             continue
         piece = parts.pieces[number]
-        if piece.fetch:
-            piece.fetch(None)
-        for record in piece.records(place.record):
+        for record, after, unreadable in read_piece(piece, report, place.record, place.unreadable):
             if parts.known(number) is not None and parts.known(number) not in wanted:
                 break
             text = note(record, piece, report)
-            unreadable = place.unreadable + (record.text is None)
             document = place.document + (text is not None)
             found = [] if text is None else parts.rule(number, place.document, text)
-            place = Place(number, place.record + 1, document, unreadable, record.share)
+            place = Place(number, after, document, unreadable, record.share)
             yield place, found
-        else:
-            refuse_too_many(piece, place.record, place.unreadable, report)
 
 
 def split_corpus(

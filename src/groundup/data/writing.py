@@ -3,16 +3,16 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from groundup.data.shards import FORMAT, Shard, open_shards
+from groundup.data.shards import FORMAT
 from groundup.errors import UserError
-from groundup.system.files import sha256, whole_folder, write_json
+from groundup.system.files import sha256, write_json
 from groundup.text.tokenizer import Tokenizer
 
 CHARACTERS_AT_ONCE = 2_000_000  # encoded together: enough work for a process, little memory
@@ -140,42 +140,6 @@ def tidy(folder: Path) -> None:
             file.unlink()
 
 
-def write_shards(
-    folder: Path | str,
-    documents: Iterable[str],
-    tokenizer: Tokenizer,
-    *,
-    max_tokens: int = 0,
-    floor: Floor | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Shard:
-    """Encode documents into a shard that appears whole or not at all. UserError if there is no document.
-
-    `max_tokens`: stop before the document that would exceed it, but not before the first (0: take all).
-    `floor(text)` gives the bits of a text under its true source. `progress(done, all)` counts tokens where
-    max_tokens is given, else documents; all is 0 where nobody knows it.
-    """
-    total = len(documents) if hasattr(documents, "__len__") else 0  # type: ignore[arg-type]
-    at_once = min(CHARACTERS_AT_ONCE, 2 * max_tokens) if max_tokens else CHARACTERS_AT_ONCE
-    with whole_folder(folder) as part:
-        writer = Writer(part)
-        try:
-            for texts in groups(documents, at_once):
-                append_limited(writer, encode(texts, tokenizer, floor), max_tokens)
-                if progress:
-                    counted = (writer.n_tokens, max_tokens) if max_tokens else (writer.n_documents, total)
-                    progress(*counted)
-                if writer.full:
-                    break
-            if not writer.n_documents:
-                raise UserError(f"There is no document to write to {folder}. Give a source with more text.")
-            writer.finish(tokenizer)
-            tidy(part)
-        finally:
-            writer.close()
-    return open_shards(folder)
-
-
 def append_limited(writer: Writer, part: Encoded, max_tokens: int) -> None:
     """Append as many documents as the limit allows (0: all), at least the first; say if it is reached."""
     if writer.full:
@@ -185,16 +149,3 @@ def append_limited(writer: Writer, part: Encoded, max_tokens: int) -> None:
         part = part.first(max(max_tokens - writer.n_tokens, least))
         writer.full = True
     writer.append(part)
-
-
-def groups(documents: Iterable[str], characters: int) -> Iterator[list[str]]:
-    """Documents in groups of about so many characters."""
-    group, size = [], 0
-    for text in documents:
-        group.append(text)
-        size += len(text)
-        if size >= characters:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group

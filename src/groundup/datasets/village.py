@@ -27,7 +27,7 @@ def pieces(split: str, seed: int) -> list[Piece]:
 
 def check(text: str, complete: bool) -> dict[str, object] | None:
     """The first impossible place of a text, as the report underlines it."""
-    mistake = village.check(text, complete)
+    mistake = village.check(text, complete, suggest=False)
     if mistake is None:
         return None
     return {"position": mistake.position, "word": mistake.word, "why": mistake.why}

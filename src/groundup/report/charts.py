@@ -1,6 +1,6 @@
 """The charts of a run, each with its one sentence; a chart without data is left out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 
@@ -116,15 +116,10 @@ def _loss(run: Run) -> Chart | None:
     # Nats per token and bits per byte of the same texts differ by a factor, which a validation gives.
     last = validated[-1] if validated else None
     floor = run.floor * last.loss / last.bits_per_byte if last and run.floor and last.bits_per_byte else None
-    all_steps, all_values = [point.step for point in points], [point.loss for point in points]
-    (steps, values, smoothed), most = thin(
-        all_steps, all_values, smooth(all_steps, all_values), logarithmic=True
-    )
+    draw_steps, _, most = _smoothed([point.step for point in points], [point.loss for point in points])
 
     def draw(axes: Axes, look: Look) -> None:
-        axes.set_xscale("log")
-        axes.plot(steps, values, color=look.pale, linewidth=1)
-        axes.plot(steps, smoothed, color=look.second, linewidth=2)
+        draw_steps(axes, look)
         if validated:
             (where, losses), _ = thin(
                 [p.step for p in validated], [p.loss for p in validated], logarithmic=True
@@ -166,15 +161,10 @@ def _gradient(run: Run) -> Chart | None:
     ]
     if len(points) < 2:
         return None
-    all_steps, all_values = (list(column) for column in zip(*points, strict=True))
-    (steps, values, smoothed), most = thin(
-        all_steps, all_values, smooth(all_steps, all_values), logarithmic=True
-    )
+    draw_steps, values, most = _smoothed(*zip(*points, strict=True))
 
     def draw(axes: Axes, look: Look) -> None:
-        axes.set_xscale("log")
-        axes.plot(steps, values, color=look.pale, linewidth=1)
-        axes.plot(steps, smoothed, color=look.second, linewidth=2)
+        draw_steps(axes, look)
         logarithmic_y(axes, values)
 
     unit = "length of the gradient, logarithmic axes"
@@ -198,6 +188,22 @@ def _speed(run: Run) -> Chart | None:
 
     says = words.speed_sentence(run.timing)
     return Chart("speed", "Speed", "tokens per second", says, draw, note=_note(most))
+
+
+def _smoothed(
+    all_steps: Sequence[float], all_values: Sequence[float]
+) -> tuple[Callable[[Axes, Look], None], list[float], int]:
+    """Draws values, and the mean of neighbours, over logarithmic steps; what is drawn; for `_note`."""
+    (steps, values, smoothed), most = thin(
+        all_steps, all_values, smooth(all_steps, all_values), logarithmic=True
+    )
+
+    def draw(axes: Axes, look: Look) -> None:
+        axes.set_xscale("log")
+        axes.plot(steps, values, color=look.pale, linewidth=1)
+        axes.plot(steps, smoothed, color=look.second, linewidth=2)
+
+    return draw, values, most
 
 
 def _draw_floor(axes: Axes, look: Look, floor: float | None) -> None:

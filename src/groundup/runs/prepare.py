@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from groundup.data.building import PARTS, build
+from groundup.data.building import PARTS, build, preparing_alone
 from groundup.data.corpus import corpus_fingerprint, corpus_pieces
 from groundup.data.piece import Piece, Progress, Report, read_pieces
 from groundup.data.shards import Shard, open_shards
@@ -126,6 +126,8 @@ def prepare(recipe: Recipe, view: View, *, known_as: str | None = None) -> Prepa
             f"Once nobody writes to it any more, the same command prepares it anew."
         )
     tell_left_out(source.name, report, view)
+    tell_above(train, recipe.data.max_tokens, "data.max_tokens", view)
+    tell_above(validation, recipe.data.validation_tokens, "data.validation_tokens", view)
     prepared = Prepared(source, tokenizer, train, validation)
     tell_duplicates(prepared, view)
     return prepared
@@ -213,6 +215,16 @@ def tell_left_out(source: str, report: Report, view: View) -> None:
         )
 
 
+def tell_above(shard: Shard, limit: int, key: str, view: View) -> None:
+    """Say when a part has more tokens than were asked for, because its first document alone has more."""
+    n_tokens = shard.manifest["n_tokens"]
+    if n_tokens > limit > 0:
+        view.say(
+            f"The {shard.folder.name} part has {n_tokens:,} tokens, not the {limit:,} asked for: its first "
+            f"document is that long, and none is cut. Split it into several, or set {key} to 0."
+        )
+
+
 def tell_duplicates(prepared: Prepared, view: View) -> None:
     """Say how many validation documents are in the training part, too: they make the loss look too good."""
     manifest = prepared.validation.manifest
@@ -239,10 +251,10 @@ def _tokenizer(
     if (kept / "tokenizer.json").is_file():
         return Tokenizer.from_folder(kept)
     check_writable(kept)  # before the work
-    tokenizer = learn_tokenizer(
-        source.parts().train(), settings.vocab_size, view, endless=source.endless, pattern=settings.pattern
-    )
-    tokenizer.save(kept)
+    with preparing_alone(folder):
+        train, how = source.parts().train(), {"endless": source.endless, "pattern": settings.pattern}
+        tokenizer = learn_tokenizer(train, settings.vocab_size, view, **how)
+        tokenizer.save(kept)
     return tokenizer
 
 

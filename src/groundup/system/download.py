@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from groundup.errors import UserError
 from groundup.system.answers import asked_wait, in_words, mark_of, range_of, refusal
 from groundup.system.files import cache_folder, sha256, storage_errors
+from groundup.system.lock import in_turn
 
 if TYPE_CHECKING:
     from requests import Response
@@ -44,8 +45,6 @@ def download(
     connection counts as dead. Proxies come from the environment (HTTPS_PROXY, NO_PROXY); with
     HF_HUB_OFFLINE=1 nothing is fetched. UserError for everything that more tries cannot mend.
     """
-    from filelock import FileLock
-
     path = Path(path)
     if _is_there(path, size):
         return path
@@ -56,9 +55,7 @@ def download(
         )
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = lock or path.with_name(f".{path.name}.lock")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):
+        with in_turn(lock or path.with_name(f".{path.name}.lock")):
             if not _is_there(path, size):  # another process may have brought it while we waited
                 transfer = _Transfer(url, path, sha256, size, headers or {}, progress, sleep, stall)
                 transfer.run()

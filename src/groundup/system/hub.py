@@ -7,6 +7,7 @@ links for each revision.
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -84,9 +85,8 @@ def fetch(file: HubFile, progress: Progress | None = None) -> Path:
     link.parent.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)
     try:
-        link.symlink_to(os.path.relpath(blob, link.parent))
-    except FileExistsError:
-        pass  # another process was faster
+        with suppress(FileExistsError):  # another process was faster
+            link.symlink_to(os.path.relpath(blob, link.parent))
     except OSError:  # Windows without the right to make links: the file itself, as huggingface_hub does
         os.replace(blob, link)
     return link

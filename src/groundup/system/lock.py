@@ -1,4 +1,4 @@
-"""One process at a time: a folder that is held while somebody writes to it."""
+"""One process at a time: a folder that is held while somebody writes to it, a file that is waited for."""
 
 import os
 import time
@@ -30,6 +30,19 @@ def alone(folder: Path, message: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def in_turn(file: Path) -> Iterator[None]:
+    """Hold a file's lock during the block, waiting until whoever has it gives it back. The file stays there.
+
+    The package filelock, with which huggingface_hub takes its locks, waits for this one and is waited for.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "a+", encoding="utf-8") as lock:
+        while _lock(lock.fileno()) is False:
+            time.sleep(PAUSE_SECONDS)
+        yield
+
+
 def is_held(folder: Path) -> bool | None:
     """Whether a living process holds the folder; None where the file system knows no locks.
 
@@ -55,7 +68,7 @@ def _lock(handle: int) -> bool | None:
         if os.name == "nt":
             import msvcrt
 
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
 

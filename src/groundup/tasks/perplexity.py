@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -85,18 +86,8 @@ def score(loaded: Loaded, texts: Texts, progress: Progress | None = None) -> lis
     ]
     if made.excess_percent is not None:
         rows.append(("excess_percent", made.excess_percent, made.excess_interval, made.documents))
-    return [
-        Score(
-            task="perplexity",
-            metric=metric,
-            value=value,
-            interval=interval,
-            n=n,
-            protocol=protocol,
-            version=VERSION,
-        )
-        for metric, value, interval, n in rows
-    ]
+    scored = partial(Score, task="perplexity", protocol=protocol, version=VERSION)
+    return [scored(metric=metric, value=value, interval=each, n=n) for metric, value, each, n in rows]
 
 
 def perplexity(loss: float) -> float:

@@ -7,7 +7,7 @@ pays above the best possible are told apart by cause, and the words that the sto
 import math
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ from groundup.village.tasks.causes import CAUSES, explained
 from groundup.weights.folder import Loaded
 
 VERSION = 2
+_made = partial(Score, task="village", version=VERSION)
 SAMPLES, AT_ONCE, SEED = 128, 64, 1
 CERTAIN = 1e-6  # bits: a fact that costs the source more could also have been another word
 FREELY = Sampling(temperature=1.0, top_k=0, top_p=1.0)
@@ -153,8 +154,7 @@ def facts_learned(told: Told, texts: Texts) -> list[Score]:
     if not n:
         return []
     return [
-        Score(
-            task="village",
+        _made(
             metric="facts_learned",
             value=learned / n,
             interval=bootstrap_ratio(told.learned, told.facts),
@@ -162,7 +162,6 @@ def facts_learned(told: Told, texts: Texts) -> list[Score]:
             protocol=f"{texts.source}: {n} words in {len(texts.ids)} documents that the text before them "
             "fixes (who, what, where, on which day, how many); learned: each of its tokens is the model's "
             "first choice. The best possible is 1; chance: always the most frequent word that fits there",
-            version=VERSION,
             chance=int(told.guessed.sum()) / n,
         )
     ]
@@ -173,14 +172,12 @@ def excess(told: Told, texts: Texts) -> list[Score]:
     parts = {"excess_bits": told.excess.sum(1)}
     parts |= {f"excess_bits_{cause}": told.excess[:, place] for place, cause in enumerate(CAUSES)}
     return [
-        Score(
-            task="village",
+        _made(
             metric=metric,
             value=float(bits.mean()),
             interval=bootstrap_ratio(bits, np.ones(len(bits))),
             n=len(bits),
             protocol=f"{texts.source}: bits per document above the best possible, by the cause of each token",
-            version=VERSION,
         )
         for metric, bits in parts.items()
     ]
@@ -202,22 +199,12 @@ def possible_samples(loaded: Loaded, max_tokens: int, progress: Progress | None 
         f"one that has not ended after {max_tokens} tokens counts as far as it goes"
     )
 
-    def made(metric: str, value: float, interval: tuple[float, float] | None, details: dict) -> Score:
-        return Score(
-            task="village",
-            metric=metric,
-            value=value,
-            interval=interval,
-            n=SAMPLES,
-            protocol=protocol,
-            version=VERSION,
-            details=details,
-        )
-
+    made = partial(_made, n=SAMPLES, protocol=protocol)
     details = {"mistakes": dict(causes.most_common()), "samples": samples}
+    share, part = wilson(possible, SAMPLES), bootstrap_ratio(parts, np.ones(SAMPLES))
     return [
-        made("possible_samples", possible / SAMPLES, wilson(possible, SAMPLES), details),
-        made("possible_part", float(np.mean(parts)), bootstrap_ratio(parts, np.ones(SAMPLES)), {}),
+        made(metric="possible_samples", value=possible / SAMPLES, interval=share, details=details),
+        made(metric="possible_part", value=float(np.mean(parts)), interval=part),
     ]
 
 

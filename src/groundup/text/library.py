@@ -36,7 +36,7 @@ def byte_level_bpe(
         raise ValueError(str(error).splitlines()[0]) from error  # the others are its inner causes
     library = Tokenizer(model)
     # The library knows GPT-2's pattern by itself; written so, every program that reads the file knows it too.
-    library.pre_tokenizer = (  # type: ignore[assignment]
+    library.pre_tokenizer = (
         pre_tokenizers.ByteLevel(add_prefix_space=False)
         if pattern is GPT2
         else pre_tokenizers.Sequence(
@@ -46,7 +46,7 @@ def byte_level_bpe(
             ]
         )
     )
-    library.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    library.decoder = decoders.ByteLevel()
     library.add_special_tokens(
         [AddedToken(token, normalized=False, special=True) for token in special_tokens]
     )

@@ -197,11 +197,7 @@ class Slots:
             return Choice(self.fewer, lambda facts, k: facts._replace(k=k, m=facts.n - k))
         if register in TILTED:
             return self.tilted(TILTED[register], SHAPES[form], register)
-        field, words = FIELD[register], self.spoken(register, form, trait)
-        taken = TAKEN.get(register, lambda facts: ())
-        if register == "w":
-            barred = [self.unsold(place) for place in self.lexicon.places] + [()]  # no place: everything
-            taken = lambda facts: barred[facts.p]  # noqa: E731
+        field, words, taken = FIELD[register], self.spoken(register, form, trait), self.taken(register)
 
         def table(facts: Facts) -> Table:
             out = taken(facts)
@@ -218,6 +214,13 @@ class Slots:
             return with_fact(facts, field, value)
 
         return Choice(table, take)
+
+    def taken(self, register: str) -> Callable[[Facts], tuple[int, ...]]:
+        """What may not be chosen for a register, by the facts there are."""
+        if register != "w":
+            return TAKEN.get(register, lambda facts: ())
+        barred = [self.unsold(place) for place in self.lexicon.places] + [()]  # no place: everything
+        return lambda facts: barred[facts.p]
 
     def unsold(self, place: Place) -> tuple[int, ...]:
         """The stuff that nobody goes to a place for; none at all in a village that is too small for that."""
