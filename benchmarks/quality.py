@@ -3,12 +3,12 @@
     python benchmarks/quality.py TRAIN.jsonl.gz UNSEEN.jsonl.gz --gpt2 FOLDER              about half an hour
     python benchmarks/quality.py TRAIN.jsonl.gz UNSEEN.jsonl.gz --gpt2 FOLDER --quick      3 minutes for each
 
-Theirs: transformers' GPT2LMHeadModel with 4 layers of width 256, GPT-2's vocabulary, float32, AdamW at 1e-3
-with a cosine, 2,048 tokens a step (far better here than the usual 32,768). Ours: `groundup pretrain TRAIN
---minutes M`, as a user would call it, once with and once without a C++ compiler. Clocks start with the process,
-caches are empty. Both are scored by the same code: bits per byte on 100 kB from the middle of each unseen text.
-FOLDER holds vocab.bpe and encoder.json. Exit code 0 if ours is as good 15 times sooner with a compiler and 5
-times sooner without (with --quick 5 and 3, because starting weighs more).
+Theirs: transformers' GPT2LMHeadModel with 4 layers of width 256, GPT-2's vocabulary, float32, AdamW at
+1e-3 with a cosine, 2,048 tokens a step (far better here than the usual 32,768). Ours: `groundup pretrain
+TRAIN --minutes M`, as a user would call it, once with and once without a C++ compiler. Clocks start with the
+process, caches are empty. Both are scored by the same code: bits per byte on 100 kB from the middle of each
+unseen text. FOLDER holds vocab.bpe and encoder.json. Exit code 0 if ours is as good 15 times sooner with a
+compiler and 5 times sooner without (with --quick 5 and 3, because starting weighs more).
 """
 
 import argparse
@@ -62,11 +62,8 @@ def main() -> int:
             found.run(stop_after)
             reached = found.reached(goal, pieces)
             last = list(found.seen)[-1]
-            print(
-                f"ours, {name}: as good after {reached:.0f} s; {bits_per_byte(last, pieces):.3f} bits per byte "
-                f"after {found.seen[last]:.0f} s ({last.name})",
-                flush=True,
-            )
+            bits = f"{bits_per_byte(last, pieces):.3f} bits per byte after {found.seen[last]:.0f} s"
+            print(f"ours, {name}: as good after {reached:.0f} s; {bits} ({last.name})", flush=True)
             ratios[name] = seconds / reached
     wanted = (
         {"compiled": 5.0, "no compiler": 3.0} if options.quick else {"compiled": 15.0, "no compiler": 5.0}

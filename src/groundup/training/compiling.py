@@ -14,7 +14,7 @@ from groundup.training.loop import Batch
 from groundup.training.loss import LinearCrossEntropy, add, surprise
 from groundup.training.precision import autocast
 
-WORTH = {"cpu": 5e12, "cuda": 2e16}
+WORTH = {"cpu": 1e13, "cuda": 2e16}
 """Operations of a run from which on compiling, of half a minute at most, pays: about two minutes' work."""
 
 
