@@ -25,6 +25,9 @@ def pretrain(
         str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Forget an earlier run of that name.")] = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only say what it would take: parameters, memory, time.")
+    ] = False,
 ) -> None:
     """Train a model from scratch, with checkpoints, samples and a report.
 
@@ -37,9 +40,12 @@ def pretrain(
       groundup pretrain recipes/village.toml train.steps=200 name=short
 
       groundup pretrain runs/my_book/recipe.toml name=again seed=2
+
+      groundup pretrain recipes/gpt2-124m.toml model.size=50m --estimate
     """
     from groundup.errors import UserError
     from groundup.runs.automatic import recipe_for
+    from groundup.runs.estimate import only_estimate
     from groundup.runs.farewell import farewell
     from groundup.runs.pretrain import pretrain as run
     from groundup.runs.recipe import read_recipe
@@ -62,6 +68,9 @@ def pretrain(
             device=device,
             restart=restart,
         )
+    if estimate:
+        only_estimate(recipe, view, device=device)
+        return
     folder = run(recipe, runs / recipe.name, view, device=device, restart=restart)
     farewell(folder, view)
     if folder.status != "finished":
