@@ -31,7 +31,7 @@ def count_parameters(config: ModelConfig, *, embeddings: bool = True) -> int:
 
 
 def flops_per_token(config: ModelConfig, length: int) -> int:
-    """Floating-point operations of the matrix products that training on one token takes, forward and backward.
+    """Operations of the matrix products that training on one token takes, forward and backward.
 
     length: T, the tokens that are read together. An entry of a matrix costs a token one multiplication and
     one addition forward, and twice as much backward (the gradient of what came in, and of the entry itself):

@@ -136,7 +136,9 @@ class Recipe:
     seed: int = 1
     data: DataSettings
     tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
-    model: Mapping[str, Any] = field(default_factory=dict)  # fields of ModelConfig, and `family`, `size`; or `from`
+    model: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # fields of ModelConfig, and `family`, `size`; or `from`
     train: TrainSettings
     validate: ValidateSettings = field(default_factory=ValidateSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
@@ -185,9 +187,7 @@ def make_recipe(table: Table) -> Recipe:
 def shaped(recipe: Recipe) -> Table:
     """The [model] table with its `size` turned into a shape, so that what a run writes down is complete."""
     vocab_size = vocabulary_to_expect(recipe.tokenizer.source, recipe.tokenizer.vocab_size)
-    return with_shape(
-        recipe.model, vocab_size=vocab_size, context_length=recipe.train.sequence_length
-    )
+    return with_shape(recipe.model, vocab_size=vocab_size, context_length=recipe.train.sequence_length)
 
 
 def auto_micro_batch(train: Table) -> int:
@@ -203,7 +203,12 @@ def check_parts(recipe: Recipe) -> None:
     for task in recipe.evaluate.tasks:
         TASKS.get(task)
     if "from" not in recipe.model:
-        family_for(model_config(recipe, vocab_size=recipe.tokenizer.vocab_size))
+        tokenizer = (
+            recipe.tokenizer
+        )  # one in a folder is looked at when it is needed: the folder may be made yet
+        named = tokenizer.source in ("train", "bytes", "gpt2")
+        tokens = vocabulary_to_expect(tokenizer.source, tokenizer.vocab_size) if named else 1
+        family_for(model_config(recipe, vocab_size=tokens))
         return
     if not isinstance(recipe.model["from"], str):
         raise UserError(

@@ -1,7 +1,6 @@
 """The size of a model by one dial: `model.size = "16m"` in a recipe, and its shape follows."""
 
 import dataclasses
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from groundup.zoo import FAMILIES
 from groundup.zoo._family import Family
 
 OFFICIAL = 0.04
-"""A published size this near is taken as it was published: GPT-2's largest has 1,558 million, and goes by 1.5b."""
+"""A published size this near is taken as it was: GPT-2's largest has 1,558 million, and goes by 1.5b."""
 
 NEAR = 0.25
 """What comes out may be so far from what was asked. Where the shape is free, it is nearer by far."""
@@ -64,7 +63,7 @@ def with_shape(model: Mapping[str, Any], *, vocab_size: int, context_length: int
             raise UserError(f"model.size = {asked} has no shape with {_told(given)}. Leave one of them out.")
         chosen = _nearest(_deeper(chosen, given), wanted) or chosen
     if _miss(chosen, wanted) > NEAR:
-        _refuse(asked, wanted, given, chosen)
+        _refuse(asked, given, chosen)
     shape = {name: value for name, value in vars(chosen).items() if value != vars(base)[name]}
     sizes = {name: getattr(chosen, name) for name in ("d_model", "n_layers", "n_heads")}
     kept = {name: value for name, value in model.items() if name != "size"}
@@ -77,12 +76,14 @@ def told_shape(config: ModelConfig) -> str:
 
 
 def vocabulary_to_expect(source: str, vocab_size: int) -> int:
-    """How many tokens the tokenizer of a recipe has; of one that is still to be trained, what is asked for."""
+    """How many tokens the tokenizer of a recipe has; of one still to be trained, what is asked for."""
     if source == "train":
         return vocab_size
     if source == "gpt2" and not Path("gpt2").exists():
         return GPT2_TOKENS  # without a download
-    return Tokenizer.from_bytes().vocab_size if source == "bytes" else open_tokenizer(source, View()).vocab_size
+    return (
+        Tokenizer.from_bytes().vocab_size if source == "bytes" else open_tokenizer(source, View()).vocab_size
+    )
 
 
 def _checked(family: Family, fields: Table) -> ModelConfig:
@@ -105,11 +106,11 @@ def _official(family: Family, base: ModelConfig, given: Table) -> Iterator[Model
 def _ruled(base: ModelConfig, given: Table, widths: Iterable[int]) -> Iterator[ModelConfig]:
     """For each width the shape by the rule; where the width is given, for each depth."""
     if "d_model" in given:
-        first = {"d_model": base.d_model, "n_heads": given.get("n_heads") or _heads(base.d_model)}
-        yield from (c for depth in DEPTHS for c in _possible(base, {**first, "n_layers": depth} | given))
+        first = {"n_heads": _heads(base.d_model, base.n_kv_heads)} | given
+        yield from (c for depth in DEPTHS for c in _possible(base, {"n_layers": depth} | first))
         return
     for width in widths:
-        shape = {"d_model": width, "n_layers": _depth(width), "n_heads": _heads(width)}
+        shape = {"d_model": width, "n_layers": _depth(width), "n_heads": _heads(width, base.n_kv_heads)}
         yield from _possible(base, shape | given)
 
 
@@ -134,10 +135,11 @@ def _depth(width: int) -> int:
     return max(2, round(width / 64))
 
 
-def _heads(width: int) -> int:
-    """Heads 64 wide, or 32 in a narrow model; wider where the width cannot be divided so."""
-    most = max(1, width // (64 if width >= 512 else 32))
-    return next(heads for heads in range(most, 0, -1) if width % heads == 0)
+def _heads(width: int, n_kv_heads: int | None) -> int:
+    """Heads 64 wide, or 32 in a narrow model; wider where only then they divide what they must."""
+    most, least = width // (64 if width >= 512 else 32), n_kv_heads or 1
+    fitting = (n for n in range(most, least - 1, -1) if width % n == 0 and n % least == 0)
+    return next(fitting, least)
 
 
 def _nearest(shapes: Iterable[ModelConfig], wanted: int) -> ModelConfig | None:
@@ -153,18 +155,18 @@ def _told(given: Table) -> str:
     return " and ".join(f"{name} = {value!r}" for name, value in given.items())
 
 
-def _refuse(asked: str, wanted: int, given: Table, chosen: ModelConfig) -> None:
+def _refuse(asked: str, given: Table, chosen: ModelConfig) -> None:
     """UserError that says why no model of this size can be."""
     count = count_parameters(chosen)
     shape = told_shape(chosen)
-    if given.keys() & {"d_model", "n_layers", "n_heads"}:
-        shaped = {name: value for name, value in given.items() if name not in ("vocab_size", "context_length")}
+    shaped = {name: value for name, value in given.items() if name not in ("vocab_size", "context_length")}
+    if shaped:
         raise UserError(
-            f"model.size = {asked} contradicts {_told(shaped)}: the nearest is {shape}, {count:,} parameters. "
-            f"Leave out the one or the other."
+            f"model.size = {asked} contradicts {_told(shaped)}: the nearest is {shape}, {count:,} "
+            f"parameters. Leave out the one or the other."
         )
     raise UserError(
-        f"model.size = {asked} is too {'small' if count > wanted else 'large'}: with "
+        f"model.size = {asked} is too small: with "
         f"{chosen.vocab_size:,} tokens the nearest is {shape}, {count:,} parameters. "
         f"Ask for that, or change the vocabulary (tokenizer.vocab_size)."
     )
