@@ -105,7 +105,7 @@ class Estimate:
 
 
 def tell_estimate(
-    recipe: Recipe, config: ModelConfig, device: torch.device, view: View, *, done: int = 0
+    recipe: Recipe, config: ModelConfig, device: torch.device, view: View, done: int = 0
 ) -> Estimate:
     """Show what a run will take that has `done` steps behind it. Measures the machine for a moment."""
     train = recipe.train

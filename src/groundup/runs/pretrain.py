@@ -97,9 +97,7 @@ def pretrain(
             table, tied = family_for(loaded.config).table, loaded.config.tie_embeddings
             table.pull(loaded.model, read_tensors(checkpoint.folder), tied=tied)
         _begin(folder, recipe, ready, where)
-        estimate = tell_estimate(
-            recipe, loaded.config, where, view, done=checkpoint.step if checkpoint else 0
-        )
+        estimate = tell_estimate(recipe, loaded.config, where, view, checkpoint.step if checkpoint else 0)
         if checkpoint is None and "start" in recipe.evaluate.when:
             evaluate_run(folder, loaded, tasks, ready.evaluation, view, step=0)
         try:
