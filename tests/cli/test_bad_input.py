@@ -40,6 +40,7 @@ FILES = {
     "no_family.toml": RECIPE.replace('family = "gpt2"', 'family = "gtp2"').encode(),
     "no_source.toml": RECIPE.replace('source = "village"', 'source = "vilage"').encode(),
     "long_sequence.toml": RECIPE.replace("sequence_length = 64", "sequence_length = 128").encode(),
+    "sized.toml": to_toml({**TINY, "model": {"family": "gpt2", "size": "300k"}}).encode(),
     "uneven_step.toml": RECIPE.replace("tokens_per_step = 512", "tokens_per_step = 500").encode(),
 }
 
@@ -98,6 +99,11 @@ ROWS = [
     ("pretrain {dir}/good.toml train.learning_rate=1e6 sample.every=1", "lower learning rate"),
     ("pretrain village --minutes 0", "--minutes"),
     ("pretrain village --minutes inf", "--minutes"),
+    ("pretrain {dir}/good.toml model.size=10m", "contradicts"),
+    ("pretrain {dir}/sized.toml model.size=ten", 'such as "16m"'),
+    ("pretrain {dir}/sized.toml model.size=1k", "too small: with 261 tokens"),
+    ("pretrain {dir}/sized.toml model.from=runs/none", "from and family, size"),
+    ("pretrain {dir}/good.toml sample.count=0", "sample.count = 0 is too small"),
     ("generate {dir}/nothing", "There is no folder"),
     ("generate {dir}", "holds no model"),
     ("generate {run} {long}", "Shorten the prompt"),

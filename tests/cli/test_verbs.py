@@ -163,6 +163,24 @@ def test_pretrain_takes_a_text_without_a_recipe(book: Path, tmp_path: Path, grou
     assert again.code == 0, again.err
 
 
+def test_pretrain_can_only_estimate_and_a_size_makes_the_shape(tmp_path: Path, groundup: Call) -> None:
+    recipe = tmp_path / "sized.toml"
+    recipe.write_text(to_toml({**TINY, "model": {"family": "gpt2", "size": "300k"}}), encoding="utf-8")
+    said = groundup("pretrain", recipe, "--estimate", "--runs", tmp_path / "runs", "--device", "cpu")
+    assert said.code == 0, said.err
+    told = re.search(r"Model: (\d) layers of width (\d+) with \d heads?: ([\d,]+) parameters", said.out)
+    assert told
+    assert not (tmp_path / "runs").exists()
+    words = (recipe, "train.steps=2", "--runs", tmp_path / "runs", "--device", "cpu")
+    ran = groundup("pretrain", *words)
+    assert ran.code == 0, ran.err
+    assert told[0] in ran.out
+    run = RunFolder(tmp_path / "runs/tiny")
+    assert run.read_facts()["parameters"] == int(told[3].replace(",", ""))
+    again = groundup("pretrain", *words)  # the same command meets the same run, and no other recipe
+    assert "is finished" in again.err
+
+
 def test_the_demo_runs_ends_with_three_commands_and_can_be_run_again(tmp_path: Path, groundup: Call) -> None:
     said = groundup("demo", "--minutes", "0.02", "--runs", tmp_path)
     assert said.code == 0, said.err

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from groundup.errors import UserError
+from groundup.generation.engine import generate
 from groundup.runs import observers
 from groundup.runs.data import show_step
 from groundup.runs.folder import RunFolder
@@ -60,6 +61,20 @@ def test_samples_are_kept_at_the_start_after_a_tenth_and_at_the_end(finished_run
     assert [(line["step"], line["prompt"]) for line in samples] == [
         (step, prompt) for step in (0, 1, 5, 10) for prompt in ("", "Ana")
     ]
+
+
+def test_several_samples_of_several_prompts_are_those_that_each_gives_alone(run_tiny: RUN) -> None:
+    changes = "train.steps=2", "sample.prompts=['', 'Ana']", "sample.count=3", "sample.min_p=0.01"
+    run = run_tiny(*changes)
+    last = [line for line in run.lines("samples") if line["step"] == 2]
+    assert [(line["prompt"], line["seed"]) for line in last] == [
+        (p, s) for p in ("", "Ana") for s in (1, 2, 3)
+    ]
+    assert len({line["text"] for line in last}) == 6
+    for line in last:
+        how = {name: line[name] for name in ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")}
+        pieces = generate(load(run.model), line["prompt"], seed=line["seed"], max_tokens=20, **how)
+        assert "".join(piece.text for piece in pieces) == line["text"]
 
 
 def test_transformers_opens_the_model_and_every_checkpoint_with_the_same_logits(

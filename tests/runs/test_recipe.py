@@ -46,3 +46,11 @@ def test_a_model_to_start_from_takes_no_other_shape() -> None:
         make_recipe(table)
     with pytest.raises(UserError, match=r"model\.from = 3 is no folder"):
         make_recipe({**TINY, "model": {"from": 3}})
+
+
+def test_the_vocabulary_of_a_named_tokenizer_counts_and_not_the_size_of_one_to_train() -> None:
+    assert tiny_recipe("model.vocab_size=304").model["vocab_size"] == 304  # bytes: 261 tokens
+    with pytest.raises(UserError, match=r"model\.vocab_size = 260 is smaller than the tokenizer's 261"):
+        tiny_recipe("model.vocab_size=260")
+    with pytest.raises(UserError, match="smaller than the tokenizer's 50257"):
+        tiny_recipe("model.vocab_size=304", "tokenizer.source=gpt2")

@@ -78,15 +78,16 @@ def test_elsewhere_training_tells_loss_floor_speed_and_time_left(clock):
     with view.training(steps=200, start=100, floor=1.25) as training:
         for step in range(101, 201):
             clock.now += 1
-            training.step(step, loss=3.0, tokens_per_second=12_345.6)
+            training.step(step, loss=3.0, tokens_per_second=12_345.6, mfu=0.314)
         training.sample(200, "Once", " upon\n a time")
         training.note("a checkpoint")
     lines = shown(view).splitlines()
     assert lines[0] == (
-        "  step 110 of 200 · loss 3.000 · best possible 1.250 · 12,346 tokens a second · 1 min 30 s left"
+        "  step 110 of 200 · loss 3.000 · best possible 1.250 · 12,346 tokens a second · MFU 31 % · "
+        "1 min 30 s left"
     )
     assert lines[-3:] == [
-        "  step 200 of 200 · loss 3.000 · best possible 1.250 · 12,346 tokens a second · 0 s left",
+        "  step 200 of 200 · loss 3.000 · best possible 1.250 · 12,346 tokens a second · MFU 31 % · 0 s left",
         "  sample after step 200: Once upon a time",
         "  a checkpoint",
     ]
@@ -96,7 +97,7 @@ def test_elsewhere_training_tells_loss_floor_speed_and_time_left(clock):
 def test_on_a_terminal_training_shows_all_of_it_and_text_is_no_markup(clock):
     view = make_view(clock, terminal=True)
     with view.training(steps=20, start=0, floor=None) as training:
-        training.step(5, loss=2.5, tokens_per_second=100)
+        training.step(5, loss=2.5, tokens_per_second=100, mfu=0.05)
         training.sample(5, "[bold]Once", " [/red] upon")
         training.note("[blink]")
     text = shown(view)
@@ -104,6 +105,7 @@ def test_on_a_terminal_training_shows_all_of_it_and_text_is_no_markup(clock):
         "step 5 of 20",
         "loss 2.500",
         "100 tokens a second",
+        "MFU 5 %",
         "sample after step 5",
         "[bold]Once [/red] upon",
     ):

@@ -8,6 +8,7 @@ import groundup.report
 from groundup.evaluation.score import rolling
 from groundup.evaluation.texts import Texts
 from groundup.generation.engine import generate
+from groundup.runs.estimate import Estimate
 from groundup.runs.folder import RunFolder
 from groundup.runs.recipe import Recipe
 from groundup.system.progress import TrainingView
@@ -37,6 +38,7 @@ class Figures:
 
     folder: RunFolder
     view: TrainingView
+    estimate: Estimate
     seconds_before: float = 0.0  # of this run, before it was continued
     clock: Callable[[], float] = time.monotonic
 
@@ -52,9 +54,10 @@ class Figures:
             "gradient_norm": state.gradient_norm,
         }
         self.folder.log("metrics", {"kind": "train", "step": state.step, **line, "tokens": state.tokens})
+        mfu = self.estimate.mfu(speed)
         timing = {"step": state.step, "seconds": round(self.seconds, 3), "tokens_per_second": round(speed, 1)}
-        self.folder.log("timing", timing)
-        self.view.step(state.step, state.loss, speed)
+        self.folder.log("timing", timing | {"mfu": round(mfu, 4)})
+        self.view.step(state.step, state.loss, speed, mfu)
 
     def step_begins(self, state: State) -> None:
         """Called before the first step and after everything else: what others did is not the step's time."""
@@ -127,13 +130,16 @@ class Samples:
         early = state.step == max(1, round(steps / 10))  # the report shows 0 %, 10 % and 100 %
         if not (early or is_due(state.step, settings.every, steps)):
             return
-        for prompt in settings.prompts:
-            seed = self.recipe.seed
-            pieces = list(
-                generate(self.loaded, prompt, max_tokens=settings.max_tokens, seed=seed, **settings.how)
-            )
-            text = "".join(piece.text for piece in pieces)
-            mistake = self.check(prompt + text, pieces[-1].finished == "border") if self.check else None
+        asked = [(p, self.recipe.seed + n) for p in settings.prompts for n in range(settings.count)]
+        texts, complete = [""] * len(asked), [False] * len(asked)
+        prompts, seeds = [prompt for prompt, _ in asked], [seed for _, seed in asked]
+        for piece in generate(
+            self.loaded, prompts, max_tokens=settings.max_tokens, seed=seeds, **settings.how
+        ):
+            texts[piece.prompt] += piece.text
+            complete[piece.prompt] = piece.finished == "border"
+        for (prompt, seed), text, whole in zip(asked, texts, complete, strict=True):
+            mistake = self.check(prompt + text, whole) if self.check else None
             self.folder.log(
                 "samples",
                 {

@@ -28,6 +28,7 @@ from groundup.runs.continuing import (
     refuse_other_run,
     tell_what_differs,
 )
+from groundup.runs.estimate import Estimate, tell_estimate
 from groundup.runs.evaluate import evaluate_run
 from groundup.runs.folder import RunFolder
 from groundup.runs.mishaps import told
@@ -98,10 +99,11 @@ def pretrain(
             table, tied = family_for(loaded.config).table, loaded.config.tie_embeddings
             table.pull(loaded.model, read_tensors(checkpoint.folder), tied=tied)
         _begin(folder, recipe, ready, where)
+        estimate = tell_estimate(recipe, loaded.config, where, view, checkpoint.step if checkpoint else 0)
         if checkpoint is None and "start" in recipe.evaluate.when:
             evaluate_run(folder, loaded, tasks, ready.evaluation, view, step=0)
         try:
-            state = _train(folder, recipe, ready, checkpoint, view)
+            state = _train(folder, recipe, ready, checkpoint, estimate, view)
         except BaseException:
             # Whatever ended it, it no longer runs. If even this cannot be written, the first reason counts.
             with contextlib.suppress(UserError, OSError):
@@ -197,7 +199,12 @@ def _begin(folder: RunFolder, recipe: Recipe, ready: Ready, device: torch.device
 
 
 def _train(
-    folder: RunFolder, recipe: Recipe, ready: Ready, checkpoint: Checkpoint | None, view: View
+    folder: RunFolder,
+    recipe: Recipe,
+    ready: Ready,
+    checkpoint: Checkpoint | None,
+    estimate: Estimate,
+    view: View,
 ) -> State:
     """The training itself, from the checkpoint or from the start, with all who watch it."""
     loaded, batches, texts = ready.loaded, ready.batches, ready.validation
@@ -216,7 +223,8 @@ def _train(
         floor = float(texts.floor_bits.sum() * math.log(2) / sum(len(ids) - 1 for ids in texts.ids))
     mishaps = told(folder, recipe, batches, state)
     with mishaps, view.training(recipe.train.steps, state.step, floor) as training_view:
-        figures, page = Figures(folder, training_view, folder.read_facts()["seconds"]), Page(folder)
+        before, page = folder.read_facts()["seconds"], Page(folder)
+        figures = Figures(folder, training_view, estimate, before)
 
         def keep_up(state: State) -> None:
             folder.update_facts(seconds=round(figures.seconds, 1), peak_memory_mb=peak_memory_mb())

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from groundup.errors import UserError
 from groundup.generation.sample import Sampling
 from groundup.model.config import ModelConfig
+from groundup.runs.sizes import vocabulary_to_expect, with_shape
 from groundup.settings import Table, build, read_toml, to_table, to_toml, with_changes
 from groundup.tasks import TASKS
 from groundup.text.patterns import split_pattern
@@ -90,25 +91,29 @@ class ValidateSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSettings:
-    """Samples while training: every so many steps, one for each prompt, always from the same seed."""
+    """Samples while training: every so many steps, `count` for each prompt, always from the same seeds."""
 
     every: int = 500
     prompts: tuple[str, ...] = ("",)
+    count: int = 1  # for each prompt, from the recipe's seed and those after it
     max_tokens: int = 200
     temperature: float = 0.8
     top_k: int = 50
     top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
         check_not_negative("sample", self, "every")
-        if self.max_tokens < 1:
-            raise UserError(f"sample.max_tokens = {self.max_tokens} is too small. Ask for at least 1.")
+        for name in ("count", "max_tokens"):
+            if getattr(self, name) < 1:
+                raise UserError(f"sample.{name} = {getattr(self, name)} is too small. Ask for at least 1.")
         Sampling(**self.how)  # checks these itself
 
     @property
     def how(self) -> dict[str, Any]:
         """How tokens are drawn, as `generate` takes it."""
-        return {"temperature": self.temperature, "top_k": self.top_k, "top_p": self.top_p}
+        return {name: getattr(self, name) for name in (f.name for f in dataclasses.fields(Sampling))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +136,9 @@ class Recipe:
     seed: int = 1
     data: DataSettings
     tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
-    model: Mapping[str, Any] = field(default_factory=dict)  # fields of ModelConfig, beside `family` or `from`
+    model: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # fields of ModelConfig, and `family`, `size`; or `from`
     train: TrainSettings
     validate: ValidateSettings = field(default_factory=ValidateSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
@@ -171,8 +178,16 @@ def make_recipe(table: Table) -> Recipe:
     if isinstance(train, dict) and train.get("micro_batch") == "auto":
         table = table | {"train": train | {"micro_batch": auto_micro_batch(train)}}
     recipe = build(Recipe, table)
+    if "size" in recipe.model and "from" not in recipe.model:
+        recipe = dataclasses.replace(recipe, model=shaped(recipe))
     check_parts(recipe)
     return recipe
+
+
+def shaped(recipe: Recipe) -> Table:
+    """The [model] table with its `size` turned into a shape, so that what a run writes down is complete."""
+    vocab_size = vocabulary_to_expect(recipe.tokenizer.source, recipe.tokenizer.vocab_size)
+    return with_shape(recipe.model, vocab_size=vocab_size, context_length=recipe.train.sequence_length)
 
 
 def auto_micro_batch(train: Table) -> int:
@@ -188,7 +203,12 @@ def check_parts(recipe: Recipe) -> None:
     for task in recipe.evaluate.tasks:
         TASKS.get(task)
     if "from" not in recipe.model:
-        family_for(model_config(recipe, vocab_size=recipe.tokenizer.vocab_size))
+        tokenizer = (
+            recipe.tokenizer
+        )  # one in a folder is looked at when it is needed: the folder may be made yet
+        named = tokenizer.source in ("train", "bytes", "gpt2")
+        tokens = vocabulary_to_expect(tokenizer.source, tokenizer.vocab_size) if named else 1
+        family_for(model_config(recipe, vocab_size=tokens))
         return
     if not isinstance(recipe.model["from"], str):
         raise UserError(
