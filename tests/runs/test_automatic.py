@@ -40,8 +40,8 @@ def test_a_run_is_named_after_its_text(source: str) -> None:
 
 def test_more_minutes_give_a_larger_model_and_more_tokens() -> None:
     sizes, tokens = [], []
-    for minutes in (1, 10, 100):
-        table = fit(first_table("x", "x", None), None, lambda: 60 * minutes, laptop)
+    for seconds in (60.0, 600.0, 6000.0):
+        table = fit(first_table("x", "x", None), None, lambda left=seconds: left, laptop)
         sizes.append(table["model"]["d_model"])
         tokens.append(table["train"]["steps"])
     assert sizes == sorted(sizes)

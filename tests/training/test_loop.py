@@ -11,6 +11,7 @@ from torch.testing import assert_close
 from groundup.errors import UserError
 from groundup.methods.next_token import NextToken
 from groundup.training.loop import State, train
+from groundup.training.precision import LossScale
 from groundup.training.schedule import learning_rate
 
 
@@ -182,3 +183,35 @@ def test_bf16_steps_stay_near_float32_and_keep_float32_weights(make_method, make
         losses.append(state.loss)
         assert {parameter.dtype for parameter in method.parameters()} == {torch.float32}
     assert 0 < abs(losses[0] - losses[1]) < 0.02
+
+
+def test_in_fp16_an_overflowing_gradient_changes_nothing_but_halves_the_scale(
+    make_method, make_settings, fixed
+):
+    settings = make_settings(steps=1, precision="fp16")
+    state = State.fresh(make_method(dtype=torch.float32), settings)
+    before = [parameter.detach().clone() for parameter in state.method.parameters()]
+    state.scale.value = 2.0**126  # no float32 gradient survives that
+    train(state.method, fixed(6), settings, state=state)
+    assert state.scale.value == 2.0**125
+    assert all(map(torch.equal, state.method.parameters(), before))
+
+
+def test_fp16_learns_what_float32_learns_whatever_the_scale(make_method, make_settings, fixed):
+    losses = {}
+    for precision, scale in (("float32", 1.0), ("fp16", 2.0**10), ("fp16", 2.0**14)):
+        settings = make_settings(steps=5, precision=precision)
+        state = State.fresh(make_method(dtype=torch.float32), settings)
+        state.scale.value = scale
+        losses[precision, scale] = train(state.method, fixed(6), settings, state=state).loss
+    assert losses["fp16", 2.0**10] == pytest.approx(losses["float32", 1.0], rel=2e-3)
+    assert losses["fp16", 2.0**14] == pytest.approx(losses["float32", 1.0], rel=2e-3)
+
+
+def test_the_scale_doubles_after_many_good_steps_and_only_fp16_has_one():
+    scale = LossScale.fresh("fp16")
+    start = scale.value
+    for _ in range(scale.patience):
+        scale.follow(finite=True)
+    assert scale.value == 2 * start
+    assert LossScale.fresh("bf16").value == LossScale.fresh("float32").value == 1.0

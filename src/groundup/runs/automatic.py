@@ -48,7 +48,7 @@ LADDER = (
 """(d_model, n_layers, n_heads), small to large."""
 
 READINGS = 1.2
-"""Tokens that a model should read for each parameter, uncompiled, before a larger one learns more in that time.
+"""Tokens that a model should read for each parameter, uncompiled, before a larger one learns more.
 
 Compiled it reads half as many more; with 2 to 5 for each parameter sizes differ little."""
 

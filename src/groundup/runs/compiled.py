@@ -18,11 +18,11 @@ def refuse_impossible(settings: TrainSettings, device: torch.device) -> None:
         raise UserError(f"train.compile = 'on', but {reason}. Use train.compile=auto or off.")
 
 
-def compile_run(method: nn.Module, batch: Batch, settings: TrainSettings, view: View) -> bool:
-    """Compile what trains, and say whether it is. batch: one of the run's, for the shapes."""
+def compile_run(
+    method: nn.Module, batch: Batch, settings: TrainSettings, operations: float, view: View
+) -> bool:
+    """Compile what trains in a run of so many operations, and say whether it is. batch: for the shapes."""
     device = next(method.parameters()).device
-    n_parameters = sum(parameter.numel() for parameter in method.parameters())
-    operations = 6.0 * n_parameters * settings.steps * settings.tokens_per_step
     if settings.compile == "off" or (settings.compile == "auto" and not pays(device, operations)):
         return False
     reason = why_not(device)

@@ -74,12 +74,8 @@ def pretrain(
     folder = RunFolder(path)
     check_writable(folder.path)
     refuse_foreign_folder(folder)
-    precision = recipe.train.precision
-    if precision == "auto" and folder.recipe.is_file() and not restart:
-        precision = make_recipe(read_toml(folder.recipe)).train.precision  # a run keeps what it began with
-    precision = pick_precision(precision, where)
+    recipe = with_precision(recipe, where, None if restart else folder)
     refuse_impossible(recipe.train, where)
-    recipe = replace(recipe, train=replace(recipe.train, precision=precision))
     if not restart:
         refuse_other_run(folder, recipe)
     if recipe.train.warmup_steps >= recipe.train.steps:
@@ -122,6 +118,14 @@ def pretrain(
         folder.update_facts(status="finished")
         groundup.report.write(folder.path)
     return folder
+
+
+def with_precision(recipe: Recipe, device: torch.device, folder: RunFolder | None) -> Recipe:
+    """The recipe with "auto" resolved; a run that is continued keeps what it began with."""
+    precision = recipe.train.precision
+    if precision == "auto" and folder is not None and folder.recipe.is_file():
+        precision = make_recipe(read_toml(folder.recipe)).train.precision
+    return replace(recipe, train=replace(recipe.train, precision=pick_precision(precision, device)))
 
 
 def make_model(recipe: Recipe, prepared: Prepared, device: torch.device) -> Loaded:
@@ -209,7 +213,8 @@ def _train(
     """The training itself, from the checkpoint or from the start, with all who watch it."""
     loaded, batches, texts = ready.loaded, ready.batches, ready.validation
     method = NextToken(loaded.model)
-    note_compiled(folder, compile_run(method, batches.at(0)[0], recipe.train, view), view)
+    operations = float(estimate.flops_per_token * estimate.tokens)
+    note_compiled(folder, compile_run(method, batches.at(0)[0], recipe.train, operations, view), view)
     state = State.fresh(method, recipe.train)
     torch.manual_seed(recipe.seed)  # dropout
     if checkpoint is not None:

@@ -1,0 +1,85 @@
+"""Training in compiled code, where there is a compiler: the same numbers, and training only."""
+
+import shutil
+
+import pytest
+import torch
+
+from groundup.training.compiling import compile_training, pays, why_not
+from groundup.training.loop import State, train
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="There is no C++ compiler.")
+CPU = torch.device("cpu")
+
+
+def test_without_a_compiler_the_reason_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    assert "C++ compiler" in (why_not(CPU) or "")
+
+
+def test_a_compiler_named_by_the_environment_counts(monkeypatch, tmp_path):
+    (tmp_path / "own-cxx").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CXX", "own-cxx")
+    assert why_not(CPU) is None
+
+
+def test_only_long_runs_pay_for_compiling():
+    assert not pays(CPU, 1e11)
+    assert pays(CPU, 1e15)
+    assert not pays(torch.device("mps"), 1e20)
+
+
+def test_a_compiler_that_fails_leaves_training_as_it_was(make_method, make_settings, fixed, monkeypatch):
+    def broken(*args, **kwargs):
+        def run(*args, **kwargs):
+            raise RuntimeError("no such\nluck")
+
+        return run
+
+    settings, batches = make_settings(), fixed(6)
+    plain = train(make_method(), batches, settings)
+    method = make_method()
+    monkeypatch.setattr(torch, "compile", broken)
+    assert compile_training(method, batches.at(0)[0], "float32") == "no such"
+    assert train(method, batches, settings).loss == plain.loss
+    assert all(map(torch.equal, method.parameters(), plain.method.parameters()))
+
+
+@needs_compiler
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_compiled_training_gives_the_numbers_of_eager_training(
+    make_method, make_settings, fixed, precision, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    settings = make_settings(steps=5, precision=precision)
+    kind = {"dtype": torch.float32, "position": "rope", "norm": "rms", "mlp": "gated"}
+    losses = {}
+    for how in ("eager", "compiled"):
+        method, losses[how] = make_method(**kind), []
+        if how == "compiled":
+            random_state = torch.get_rng_state()
+            assert compile_training(method, fixed(6).at(0)[0], precision) is None
+            assert torch.equal(torch.get_rng_state(), random_state)
+            assert all(parameter.grad is None for parameter in method.parameters())
+
+        def watch(state: State, seen: list[float] = losses[how]) -> None:
+            seen.append(state.loss)
+
+        train(method, fixed(6), settings, observers=[watch])
+    assert losses["compiled"] == pytest.approx(losses["eager"], rel=1e-5 if precision == "float32" else 3e-3)
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_evaluation_of_a_compiled_model_is_that_of_an_eager_one_to_the_bit(
+    make_method, fixed, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    method, plain = make_method(dtype=torch.float32), make_method(dtype=torch.float32)
+    batch = fixed(6).at(0)[0]
+    assert compile_training(method, batch, "float32") is None
+    method.eval(), plain.eval()
+    assert torch.equal(method.model(batch["ids"]), plain.model(batch["ids"]))
