@@ -61,12 +61,13 @@ def test_dropout_is_no_part_of_what_a_family_must_say():
         ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "switches on scale_attn_by_inverse_layer_idx"),
         ("gpt2", {"n_layer": None}, "lacks 'n_layer'"),
         ("llama", {"hidden_act": "relu2"}, "hidden_act 'relu2'"),
-        ("llama", {"rope_parameters": {"rope_type": "llama3", "rope_theta": 1e4}}, "scales rotary positions"),
-        (
-            "llama",
-            {"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2}},
-            "scales rotary",
-        ),
+        ("llama", {"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "positions by 'yarn'"),
+        ("llama", {"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "positions by 'dynamic'"),
+        ("llama", {"rope_scaling": {"type": "linear"}}, "lacks 'factor'"),
+        ("llama", {"rope_scaling": {"type": "linear", "factor": 0.5}}, "rope_scaling.factor=0.5"),
+        ("llama", {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "lacks 'original_max_pos"),
+        ("llama", {"rope_scaling": {"type": "linear", "factor": 2.0, "mscale": 0.7}}, "positions mscale"),
+        ("llama", {"partial_rotary_factor": 0.5}, "positions partial_rotary_factor"),
         ("llama", {"hidden_size": None}, "lacks 'hidden_size'"),
         ("qwen3", {"use_sliding_window": True}, "switches on use_sliding_window"),
     ],
@@ -81,5 +82,5 @@ def test_an_option_that_we_do_not_compute_is_refused_by_name(name: str, change: 
 
 @pytest.mark.parametrize("given", [{}, {"model_type": "gpt5"}])
 def test_an_unknown_kind_of_model_is_refused_with_the_known_ones(given: dict[str, Any]):
-    with pytest.raises(UserError, match="does not know. Known: gpt2, llama, qwen3"):
+    with pytest.raises(UserError, match="does not know. Known: bert, gpt2, gpt_neo, llama, "):
         family_of(given)

@@ -34,12 +34,17 @@ class Sight(NamedTuple):
     is_causal: bool
 
 
-def sight(queries: Tensor, keys: Tensor, window: int | None, visible: Visible | None) -> Sight:
+def sight(
+    queries: Tensor, keys: Tensor, window: int | None, visible: Visible | None, *, causal: bool = True
+) -> Sight:
     """The mask of one kind of layer, or None where `is_causal` or nothing at all says the same.
 
     queries: (T,) positions that ask, or (B, T) where each row has its own; keys: (S,) positions that can be
-    seen; window: how many positions back, its own included.
+    seen; window: how many positions back, its own included; causal: only what came before, or everything.
     """
+    if not causal:
+        assert window is None, "a window looks back"
+        return Sight(None if visible is None else visible.mask(queries, keys), is_causal=False)
     each = queries.ndim == 2
     assert visible is None or not each, "rows of different lengths need no mask but that of time"
     extra = None if visible is None else visible.mask(queries, keys)
