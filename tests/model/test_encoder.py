@@ -69,7 +69,7 @@ def test_nothing_but_padding_asks_for_a_mask(monkeypatch: pytest.MonkeyPatch):
     seen: list[tuple[Tensor | None, bool]] = []
     real = torch.nn.functional.scaled_dot_product_attention
 
-    def watched(*args: Tensor, **named: Any) -> Tensor:
+    def watched(*args: Any, **named: Any) -> Tensor:
         seen.append((named["attn_mask"], named["is_causal"]))
         return real(*args, **named)
 

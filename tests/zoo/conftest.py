@@ -112,7 +112,11 @@ EXAMPLES = {
         shapes={
             "a window of five": GPT_NEO,
             "three heads, local first": GPT_NEO
-            | {"hidden_size": 15, "num_heads": 3, "attention_types": [[["local", "global"], 1], [["local"], 1]]}
+            | {
+                "hidden_size": 15,
+                "num_heads": 3,
+                "attention_types": [[["local", "global"], 1], [["local"], 1]],
+            }
             | {"num_layers": 3},
             "a window of all but one": GPT_NEO | {"window_size": 23},
             "a window of all, untied": GPT_NEO | {"window_size": 24, "tie_word_embeddings": False},
@@ -138,7 +142,8 @@ EXAMPLES = {
     "bert": Examples(
         shapes={
             "plain": BERT,
-            "three heads of five": BERT | {"hidden_size": 15, "num_attention_heads": 3, "num_hidden_layers": 3},
+            "three heads of five": BERT
+            | {"hidden_size": 15, "num_attention_heads": 3, "num_hidden_layers": 3},
             "one segment, own width": BERT | {"type_vocab_size": 1, "intermediate_size": 20},
             "gelu_new, eps": BERT | {"hidden_act": "gelu_new", "layer_norm_eps": 1e-3},
         },
@@ -173,22 +178,30 @@ DECODERS = [family.name for family in FAMILIES.all() if family.model is Decoder]
 ENCODERS = [family.name for family in FAMILIES.all() if family.model is Encoder]
 
 
-def cases(names: list[str]) -> dict[str, tuple[str, str]]:
-    """All shapes of these families, by what to call them."""
-    shapes = {name: EXAMPLES[name].shapes if name in EXAMPLES else {"": {}} for name in names}
-    return {f"{name}: {shape}": (name, shape) for name in names for shape in shapes[name]}
+def shapes_of(names: list[str]) -> list[tuple[str, str]]:
+    """(family, shape) for all shapes of these families."""
+    return [
+        (name, shape) for name in names for shape in (EXAMPLES[name].shapes if name in EXAMPLES else [""])
+    ]
 
 
-@pytest.fixture(scope="session", params=cases(DECODERS).values(), ids=cases(DECODERS))
+def spoken(parameter: tuple[str, str]) -> str:
+    """What to call a case."""
+    return ": ".join(parameter)
+
+
+@pytest.fixture(scope="session", params=shapes_of(DECODERS), ids=spoken)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """Every shape of every family of decoders."""
-    return make_case(*request.param, AutoModelForCausalLM, tmp_path_factory.mktemp("theirs"))
+    name, shape = request.param
+    return make_case(name, shape, AutoModelForCausalLM, tmp_path_factory.mktemp("theirs"))
 
 
-@pytest.fixture(scope="session", params=cases(ENCODERS).values(), ids=cases(ENCODERS))
+@pytest.fixture(scope="session", params=shapes_of(ENCODERS), ids=spoken)
 def encoder_case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """Every shape of every family of encoders."""
-    return make_case(*request.param, AutoModel, tmp_path_factory.mktemp("theirs"))
+    name, shape = request.param
+    return make_case(name, shape, AutoModel, tmp_path_factory.mktemp("theirs"))
 
 
 def make_case(name: str, shape: str, opener: Any, folder: Path) -> Case:

@@ -1,4 +1,4 @@
-"""Every family of encoders against transformers: what comes out, gradients, files in both directions, old files."""
+"""Every family of encoders against transformers: results, gradients, files in both directions, old files."""
 
 import copy
 from pathlib import Path
@@ -121,7 +121,9 @@ def test_an_old_file_with_other_names_of_norms_and_with_leftover_tensors_opens(e
     tensors = load_file(case.folder / "model.safetensors")
     old = {
         case.family.table.prefix
-        + name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
+        + name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): tensor
         for name, tensor in tensors.items()
     }
     assert any(name.endswith("LayerNorm.gamma") for name in old)

@@ -12,8 +12,9 @@ from groundup.errors import UserError
 class RopeScaling:
     """How rotary angles are slowed down, so that a model reads further than it learned to at first.
 
-    "linear" divides every angle by `factor`. Source: Chen et al. 2023. "llama3" leaves the fast ones alone and
-    divides the slow ones, with a gentle passage between; the fields below are for it. Source: Llama Team 2024.
+    "linear" divides every angle by `factor`. Source: Chen et al. 2023. "llama3" leaves the fast ones alone
+    and divides the slow ones, with a gentle passage between; the fields below `factor` are for it alone.
+    Source: Llama Team 2024.
     """
 
     kind: Literal["linear", "llama3"]
@@ -109,7 +110,8 @@ class ModelConfig:
             )
         if self.position != "rope" and self.rope_scaling is not None:
             raise UserError(
-                f"rope_scaling is set, but position={self.position!r}. Leave it out, or choose position='rope'."
+                f"rope_scaling is set, but position={self.position!r}. "
+                f"Leave it out, or choose position='rope'."
             )
         if self.n_segments < 0:
             raise UserError(f"n_segments={self.n_segments} is too small. It must be at least 0.")

@@ -13,14 +13,14 @@ from groundup.model.visible import Visible, sight
 
 
 class Encoder(nn.Module):
-    """Reads a whole text at once and says what each token means there, and the text. Source: Devlin et al. 2018."""
+    """Reads a whole text at once and says what its tokens, and it, mean. Source: Devlin et al. 2018."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
         if config.causal or config.norm_position != "post" or config.position != "learned":
             raise UserError(
                 f"An encoder cannot have causal={config.causal}, norm_position={config.norm_position!r} and "
-                f"position={config.position!r}: it wants False, 'post' and 'learned'. For the rest take a Decoder."
+                f"position={config.position!r}: it wants False, 'post' and 'learned'. Else take a Decoder."
             )
         if "L" in config.layer_pattern or config.scale_embeddings:
             raise UserError("An encoder has no windows and does not scale embeddings. Leave them out.")

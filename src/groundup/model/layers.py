@@ -62,7 +62,7 @@ def rope_table(
 
 
 def slowed(frequencies: Tensor, scaling: RopeScaling) -> Tensor:
-    """Angles per position, (K/2,), divided as the scaling says; each operation as in transformers, see above."""
+    """Angles per position, (K/2,), divided as the scaling says; written as in transformers, see above."""
     if scaling.original_context is None:
         return frequencies / scaling.factor
     low, high = scaling.low_frequency_factor, scaling.high_frequency_factor
@@ -138,7 +138,7 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """Attention, then feed-forward; each reads a normalised copy and adds its result to the stream.
 
-    In the first transformers, and in BERT, the norms come after the sums instead: the stream itself is normal.
+    In the first transformers and in BERT the norms come after the sums instead, on the stream itself.
     """
 
     def __init__(self, config: ModelConfig):

@@ -29,8 +29,8 @@ def family_for(config: ModelConfig, model: type[Decoder] | type[Encoder] = Decod
     _, name, lost = min(misses)
     told = ", ".join(f"{field}={getattr(config, field)!r}" for field in lost)
     raise UserError(
-        f"No family of {model.__name__.lower()}s can express this configuration: the nearest, {name}, cannot have {told}. "
-        f"Change that, or add a family under zoo/."
+        f"No family of {model.__name__.lower()}s can express this configuration: the nearest, {name}, "
+        f"cannot have {told}. Change that, or add a family under zoo/."
     )
 
 

@@ -1,4 +1,4 @@
-"""What Llama, Mistral, Qwen and their relatives share: rotary positions, RMSNorm, a gated MLP, grouped heads."""
+"""What Llama, Mistral and Qwen share: rotary positions, RMSNorm, a gated MLP, grouped heads."""
 
 from typing import Any
 

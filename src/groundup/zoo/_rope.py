@@ -1,4 +1,4 @@
-"""Rotary positions in config.json: `rope_parameters` (transformers 5), `rope_theta` and `rope_scaling` (before)."""
+"""Rotary positions in config.json: `rope_parameters`, or, before transformers 5, `rope_theta` and more."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ KNOWN = {"default": [], "linear": ["factor"], "llama3": ["factor", *NAMES]}
 
 
 def read_rope(config_json: dict[str, Any]) -> dict[str, Any]:
-    """`rope_base` and `rope_scaling` from config.json. UserError for a scaling that groundup does not compute."""
+    """`rope_base` and `rope_scaling` of ModelConfig. UserError for a scaling that we do not compute."""
     rope = config_json.get("rope_scaling") or config_json.get("rope_parameters") or {}
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in KNOWN:

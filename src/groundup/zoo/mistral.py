@@ -10,7 +10,7 @@ OWN: dict[str, Any] = {"qkv_bias": False, "out_bias": False, "mlp_bias": False}
 
 
 def read(config_json: dict[str, Any]) -> ModelConfig:
-    """MistralConfig -> ModelConfig. Where sliding_window is null, as in later Mistrals, all layers see all."""
+    """MistralConfig -> ModelConfig. Where sliding_window is null, as in later ones, every layer sees all."""
     window = config_json.get("sliding_window")
     return _llama.read(config_json, **OWN, window=window, layer_pattern="G" if window is None else "L")
 
