@@ -153,6 +153,6 @@ def test_a_missing_tensor_is_refused_with_its_name(encoder_case):
 
 
 def test_opening_an_encoder_where_a_decoder_is_wanted_is_refused_in_one_line(encoder_case):
-    with pytest.raises(UserError, match="A decoder cannot have causal=False, .* take an Encoder") as caught:
+    with pytest.raises(UserError, match="A decoder cannot have causal=False, .* Take an Encoder") as caught:
         load(encoder_case.folder)
     assert "\n" not in str(caught.value)
