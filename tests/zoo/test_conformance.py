@@ -183,6 +183,15 @@ def test_a_config_json_of_transformers_4_reads_alike(case, kind):
     assert case.family.read(old) == case.family.read(new)
 
 
+@pytest.mark.parametrize("lacks", ["rope_parameters", "rope_theta rope_scaling"])
+def test_what_we_write_reads_alike_in_transformers_4_and_in_5(case, lacks):
+    """Each knows only its own names of the rotary positions."""
+    config = case.family.read(read_config(case.folder))
+    written = case.family.write(config)
+    known = {name: value for name, value in written.items() if name not in lacks.split()}
+    assert resolved(case.family.read(known)) == resolved(config)
+
+
 def test_a_second_copy_of_tied_embeddings_is_welcome_only_if_it_is_equal(case, tmp_path):
     tensors, model = load_file(case.folder / WEIGHTS), load(case.folder).model
     assert ("lm_head.weight" in tensors) != model.config.tie_embeddings
