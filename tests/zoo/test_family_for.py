@@ -94,6 +94,7 @@ def test_dropout_is_no_part_of_what_a_family_must_say():
         ("llama", {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "lacks 'original_max_pos"),
         ("llama", {"rope_scaling": {"type": "linear", "factor": 2.0, "mscale": 0.7}}, "positions mscale"),
         ("llama", {"partial_rotary_factor": 0.5}, "positions partial_rotary_factor"),
+        ("llama", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "positions partial_rotary_factor"),
         ("llama", {"hidden_size": None}, "lacks 'hidden_size'"),
         ("gpt_neo", {"attention_types": [[["global", "sparse"], 1]]}, "'global' or 'local'"),
         ("gpt_neo", {"attention_types": [[["global", "local"], 2]]}, "each of the 2 layers"),

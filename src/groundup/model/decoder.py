@@ -89,9 +89,8 @@ class Decoder(nn.Module):
             rope = rope_table(at, config.head_width, config.rope_base, config.rope_scaling)
         x = self.drop(x)
         if visible is not None and visible.documents is None:
-            visible = (
-                None  # padding on the right is in nobody's past: time hides it, and the fused kernel stays
-            )
+            # Padding on the right is in nobody's past: time hides it already, and the fused kernel stays.
+            visible = None
         windows = {config.window_of(i) for i in range(config.n_layers)}
         sights = {window: sight(asking, places, window, visible) for window in windows}
         for i, block in enumerate(self.blocks):

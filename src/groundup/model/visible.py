@@ -13,7 +13,7 @@ from torch import Tensor
 class Visible:
     """What limits attention beyond the order of time: padding at the end, and borders between documents."""
 
-    lengths: Tensor | None = None  # (B,) real tokens of each row; the rest is padding on the right
+    lengths: Tensor | None = None  # (B,) real tokens of each row, at least 1; then padding, on the right
     documents: Tensor | None = None  # (B, S) number of the document of each position; none sees another one's
 
     def mask(self, queries: Tensor, keys: Tensor) -> Tensor | None:

@@ -24,9 +24,10 @@ def read_rope(config_json: dict[str, Any]) -> dict[str, Any]:
             f"config.json scales rotary positions by {kind!r}, which groundup does not compute. "
             f"Known: {', '.join(KNOWN)}. Choose another model."
         )
-    others = {**rope, "partial_rotary_factor": config_json.get("partial_rotary_factor")}
+    given = {"partial_rotary_factor": config_json.get("partial_rotary_factor"), **rope}
     usual = (*KNOWN[kind], "rope_type", "type", "rope_theta")
-    strange = [name for name, value in others.items() if name not in usual and value not in (None, 1.0)]
+    # 1.0 is what these options mean where they are not given.
+    strange = [name for name, value in given.items() if name not in usual and value not in (None, 1.0)]
     if strange:
         raise UserError(
             f"config.json gives the rotary positions {', '.join(strange)}, which groundup does not compute. "
