@@ -1,12 +1,14 @@
 """The architecture as data: what follows from other fields, and one line for what cannot be."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from groundup.errors import UserError
-from groundup.model.config import ModelConfig
+from groundup.model.config import ModelConfig, RopeScaling
+from groundup.settings import build, read_toml, to_table, to_toml, with_changes
 
 SIZES: dict[str, Any] = {"vocab_size": 300, "context_length": 16, "d_model": 24, "n_layers": 3, "n_heads": 4}
 
@@ -37,6 +39,45 @@ def test_a_configuration_cannot_be_changed():
         ModelConfig(**SIZES).d_model = 3  # type: ignore[misc]
 
 
+LLAMA3 = RopeScaling(kind="llama3", factor=8.0, original_context=8192)
+
+
+@pytest.mark.parametrize("scaling", [RopeScaling(kind="linear", factor=4.0), LLAMA3])
+def test_scaled_rotary_positions_can_be_written_in_a_recipe(tmp_path: Path, scaling: RopeScaling):
+    config = ModelConfig(**SIZES, position="rope", rope_scaling=scaling)
+    (tmp_path / "recipe.toml").write_text(to_toml({"model": to_table(config)}), encoding="utf-8")
+    assert build(ModelConfig, read_toml(tmp_path / "recipe.toml")["model"], where="model") == config
+    words = [f"model.rope_scaling.{name}={value}" for name, value in to_table(scaling).items()]
+    changed = with_changes({"model": {**SIZES, "position": "rope"}}, words)
+    assert build(ModelConfig, changed["model"], where="model") == config
+
+
+@pytest.mark.parametrize(
+    "given, told",
+    [
+        ({"kind": "linear", "factr": 4.0}, r"'factr' in \[model\.rope_scaling\]\. Did you mean 'factor'"),
+        ({"kind": "yarn", "factor": 4.0}, "model.rope_scaling.kind = 'yarn' does not fit"),
+        ({"kind": "linear"}, r"\[model\.rope_scaling\] lacks 'factor'"),
+        ("linear", "model.rope_scaling = 'linear' does not fit: expected a table"),
+        ({"kind": "linear", "factor": 0.5}, "factor=0.5 is too small"),
+        ({"kind": "linear", "factor": float("nan")}, "factor=nan is too small"),
+        (
+            {"kind": "linear", "factor": 2.0, "original_context": 9},
+            "original_context is for kind='llama3' only",
+        ),
+        ({"kind": "llama3", "factor": 2.0}, "original_context=None does not fit"),
+        (
+            {"kind": "llama3", "factor": 2.0, "original_context": 9, "low_frequency_factor": 4.0},
+            "low_frequency_factor=4.0 does not fit",
+        ),
+    ],
+)
+def test_a_scaling_that_cannot_be_is_refused_in_one_line(given: Any, told: str):
+    with pytest.raises(UserError, match=told) as caught:
+        build(ModelConfig, {**SIZES, "position": "rope", "rope_scaling": given}, where="model")
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "change, told",
     [
@@ -59,6 +100,10 @@ def test_a_configuration_cannot_be_changed():
         ({"norm_eps": -1e-5}, "norm_eps=-1e-05"),
         ({"rope_base": 0.0}, "rope_base=0.0"),
         ({"attention_scale": 0.0}, "attention_scale=0.0"),
+        ({"rope_scaling": LLAMA3}, "rope_scaling is set, but position='learned'"),
+        ({"n_segments": -1}, "n_segments=-1 is too small"),
+        ({"norm_position": "middle"}, "norm_position='middle' is unknown. Known: pre, post"),
+        ({"norm": "batch"}, "norm='batch' is unknown. Known: layer, rms, rms_plus_one"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(change: dict[str, Any], told: str):

@@ -1,5 +1,6 @@
 """Who sees whom, against attention written out with loops over queries and keys."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from groundup.model.cache import KVCache
-from groundup.model.config import ModelConfig
+from groundup.model.config import ModelConfig, RopeScaling
 from groundup.model.decoder import Decoder
 from groundup.model.layers import rope_table, rotate
 from groundup.model.visible import Visible, sight
@@ -148,6 +149,23 @@ def test_rotation_keeps_lengths_and_makes_products_depend_on_the_distance_alone(
         products.append(float((turned_query * turned_key).sum()))
     assert max(products) - min(products) < 1e-5
     assert abs(products[0] - float((query * key).sum())) > 1e-3
+
+
+def test_a_scaled_rotation_divides_the_angles_of_the_slow_pairs():
+    """By hand: of pairs that turn less than once in 100 positions by 4, above 4 times not at all."""
+    position, base = torch.tensor([100.0]), 100.0
+    angles = [100.0, 10.0, 1.0, 0.1]  # in radians, so 15.9, 1.59, 0.159 and 0.0159 turns
+    kept = (10 / (2 * math.pi) - 1) / 3  # of the second pair, which lies between
+    wanted = [100.0, 10 * kept + 10 * (1 - kept) / 4, 0.25, 0.025]
+    scalings = {
+        None: angles,
+        RopeScaling(kind="linear", factor=4.0): [angle / 4 for angle in angles],
+        RopeScaling(kind="llama3", factor=4.0, original_context=100): wanted,
+    }
+    for scaling, expected in scalings.items():
+        cos, sin = rope_table(position, 8, base**2, scaling)
+        assert_close(cos[0, :4], torch.tensor(expected).cos(), atol=1e-5, rtol=0)
+        assert_close(sin[0, 4:], torch.tensor(expected).sin(), atol=1e-5, rtol=0)
 
 
 def test_lengths_and_documents_hide_whole_positions_from_every_query():

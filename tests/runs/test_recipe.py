@@ -40,6 +40,11 @@ def test_a_value_that_cannot_be_is_refused_by_its_name(changes: tuple[str, ...],
         tiny_recipe(*changes)
 
 
+def test_a_model_that_sees_the_future_is_refused_as_it_would_learn_nothing() -> None:
+    with pytest.raises(UserError, match="No family of decoders .* cannot have causal=False"):
+        tiny_recipe("model.family=bert")
+
+
 def test_a_model_to_start_from_takes_no_other_shape() -> None:
     table = with_changes(TINY, ["model.from='runs/other'"])
     with pytest.raises(UserError, match="from and family, d_model"):

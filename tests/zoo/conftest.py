@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel
 
+from groundup.model.decoder import Decoder
+from groundup.model.encoder import Encoder
 from groundup.text.tokenizer import Tokenizer
 from groundup.zoo import FAMILIES
 from groundup.zoo._family import Family
@@ -25,6 +27,31 @@ LLAMA = {
     "tie_word_embeddings": False,
 }
 GPT2 = {"vocab_size": VOCAB_SIZE, "n_positions": 24, "n_embd": 32, "n_layer": 2, "n_head": 4}
+GPT_NEO = {
+    "vocab_size": VOCAB_SIZE,
+    "max_position_embeddings": 24,
+    "hidden_size": 32,
+    "num_layers": 2,
+    "num_heads": 4,
+    "attention_types": [[["global", "local"], 1]],
+    "window_size": 5,
+}
+BERT = {
+    "vocab_size": VOCAB_SIZE,
+    "max_position_embeddings": 24,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 44,
+}
+SLOWED = {  # of the angles of a head of eight, one is left alone, one is in the passage, two are divided
+    "rope_type": "llama3",
+    "rope_theta": 10_000.0,
+    "factor": 8.0,
+    "low_freq_factor": 0.2,
+    "high_freq_factor": 2.0,
+    "original_max_position_embeddings": 16,
+}
 
 
 @dataclass(frozen=True)
@@ -66,8 +93,61 @@ EXAMPLES = {
             "biases": LLAMA | {"attention_bias": True, "mlp_bias": True},
             "gelu, eps, far rotation": LLAMA
             | {"hidden_act": "gelu_pytorch_tanh", "rms_norm_eps": 1e-3, "rope_theta": 500_000.0},
+            "angles divided by three": LLAMA
+            | {"rope_parameters": {"rope_type": "linear", "rope_theta": 5000.0, "factor": 3.0}},
+            "slow angles divided, as in Llama 3": LLAMA | {"rope_parameters": SLOWED},
         },
         leftover=("model.layers.0.self_attn.rotary_emb.inv_freq", "layers.1.self_attn.rotary_emb.inv_freq"),
+    ),
+    "mistral": Examples(
+        shapes={
+            "a window of five": LLAMA | {"sliding_window": 5},
+            "a window of one, tied": LLAMA | {"sliding_window": 1, "tie_word_embeddings": True},
+            "a window of all but one": LLAMA | {"sliding_window": 23, "num_key_value_heads": 4},
+            "a window of all, wide heads": LLAMA | {"sliding_window": 24, "head_dim": 14},
+        },
+        leftover=("model.layers.0.self_attn.rotary_emb.inv_freq",),
+    ),
+    "gpt_neo": Examples(
+        shapes={
+            "a window of five": GPT_NEO,
+            "three heads, local first": GPT_NEO
+            | {
+                "hidden_size": 15,
+                "num_heads": 3,
+                "attention_types": [[["local", "global"], 1], [["local"], 1]],
+            }
+            | {"num_layers": 3},
+            "a window of all but one": GPT_NEO | {"window_size": 23},
+            "a window of all, untied": GPT_NEO | {"window_size": 24, "tie_word_embeddings": False},
+            "no windows, own width, eps": GPT_NEO
+            | {"attention_types": [[["global"], 2]], "intermediate_size": 20, "layer_norm_epsilon": 1e-3},
+        },
+        leftover=(
+            "transformer.h.0.attn.attention.bias",
+            "h.1.attn.attention.bias",
+            "h.1.attn.attention.masked_bias",
+        ),
+    ),
+    "qwen2": Examples(
+        shapes={
+            "two heads share one key": LLAMA,
+            "three heads share one key, tied": LLAMA
+            | {"hidden_size": 36, "num_attention_heads": 3, "num_key_value_heads": 1}
+            | {"tie_word_embeddings": True},
+            "wide heads, far rotation": LLAMA | {"head_dim": 14, "rope_theta": 1_000_000.0},
+        },
+        leftover=("model.layers.0.self_attn.rotary_emb.inv_freq",),
+    ),
+    "bert": Examples(
+        shapes={
+            "plain": BERT,
+            "three heads of five": BERT
+            | {"hidden_size": 15, "num_attention_heads": 3, "num_hidden_layers": 3},
+            "one segment, own width": BERT | {"type_vocab_size": 1, "intermediate_size": 20},
+            "gelu_new, eps": BERT | {"hidden_act": "gelu_new", "layer_norm_eps": 1e-3},
+        },
+        leftover=("bert.embeddings.position_ids", "cls.predictions.bias", "cls.seq_relationship.weight"),
     ),
     "qwen3": Examples(
         shapes={
@@ -77,6 +157,7 @@ EXAMPLES = {
             "three heads share one key": LLAMA
             | {"hidden_size": 36, "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 10},
             "far rotation": LLAMA | {"head_dim": 8, "rope_theta": 1_000_000.0},
+            "slow angles divided": LLAMA | {"head_dim": 8, "rope_parameters": SLOWED},
         },
         leftover=("model.layers.0.self_attn.rotary_emb.inv_freq",),
     ),
@@ -93,31 +174,50 @@ class Case:
     ids: Tensor  # (B, T) a text as long as the context
 
 
-CASES = [
-    (name, shape)
-    for name in FAMILIES.names()
-    for shape in (EXAMPLES[name].shapes if name in EXAMPLES else [""])
-]
+DECODERS = [family.name for family in FAMILIES.all() if family.model is Decoder]
+ENCODERS = [family.name for family in FAMILIES.all() if family.model is Encoder]
 
 
-@pytest.fixture(scope="session", params=CASES, ids=[f"{name}: {shape}" for name, shape in CASES])
+def shapes_of(names: list[str]) -> list[tuple[str, str]]:
+    """(family, shape) for all shapes of these families."""
+    return [
+        (name, shape) for name in names for shape in (EXAMPLES[name].shapes if name in EXAMPLES else [""])
+    ]
+
+
+def spoken(parameter: tuple[str, str]) -> str:
+    """What to call a case."""
+    return ": ".join(parameter)
+
+
+@pytest.fixture(scope="session", params=shapes_of(DECODERS), ids=spoken)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    """Every shape of every family."""
+    """Every shape of every family of decoders."""
     name, shape = request.param
+    return make_case(name, shape, AutoModelForCausalLM, tmp_path_factory.mktemp("theirs"))
+
+
+@pytest.fixture(scope="session", params=shapes_of(ENCODERS), ids=spoken)
+def encoder_case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """Every shape of every family of encoders."""
+    name, shape = request.param
+    return make_case(name, shape, AutoModel, tmp_path_factory.mktemp("theirs"))
+
+
+def make_case(name: str, shape: str, opener: Any, folder: Path) -> Case:
+    """A tiny model of this shape, shaken and saved by transformers, and the texts to try it with."""
     family = FAMILIES.get(name)
     config = AutoConfig.for_model(
         family.model_type, **examples(family).shapes[shape], bos_token_id=0, eos_token_id=0
     )
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        theirs = AutoModelForCausalLM.from_config(config).eval()
+        theirs = opener.from_config(config).eval()
         with torch.no_grad():
-            for (
-                parameter
-            ) in theirs.parameters():  # norms and biases too: left at 1 and 0 they would hide mistakes
+            # Norms and biases too: left at 1 and 0 they would hide mistakes.
+            for parameter in theirs.parameters():
                 parameter += 0.05 * torch.randn_like(parameter)
-        ids = torch.randint(VOCAB_SIZE, (2, 24))
-    folder = tmp_path_factory.mktemp("theirs")
+        ids = torch.randint(1, VOCAB_SIZE, (2, 24))
     theirs.save_pretrained(folder)
     Tokenizer.from_bytes().save(folder)
     return Case(family, theirs, folder, ids)
@@ -126,6 +226,12 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(params=FAMILIES.names())
 def family(request: pytest.FixtureRequest) -> Family:
     """Every family."""
+    return FAMILIES.get(request.param)
+
+
+@pytest.fixture(params=DECODERS)
+def decoder_family(request: pytest.FixtureRequest) -> Family:
+    """Every family of decoders."""
     return FAMILIES.get(request.param)
 
 

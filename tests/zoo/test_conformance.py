@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 from transformers.activations import ACT2FN
 
 from groundup.errors import UserError
 from groundup.model.cache import KVCache
-from groundup.model.config import ModelConfig
+from groundup.model.config import ModelConfig, RopeScaling
 from groundup.model.decoder import Decoder
 from groundup.model.layers import ACTIVATIONS
 from groundup.weights.folder import load, save
@@ -102,8 +102,19 @@ def test_reading_piece_by_piece_with_a_cache_gives_the_same_logits(case):
         assert_close(torch.cat(pieces, dim=1), model(case.ids), atol=1e-5, rtol=0)
 
 
-def test_far_positions_are_turned_as_in_transformers(family):
+ROTARY = [family.name for family in FAMILIES.all() if family.defaults.get("position") == "rope"]
+SCALINGS = {
+    "as they are": None,
+    "linear": RopeScaling(kind="linear", factor=4.0),
+    "llama3": RopeScaling(kind="llama3", factor=8.0, original_context=8192),
+}
+
+
+@pytest.mark.parametrize("scaling", SCALINGS.values(), ids=SCALINGS)
+@pytest.mark.parametrize("name", ROTARY)
+def test_far_positions_are_turned_as_in_transformers(name, scaling):
     """An angle is position times frequency, so a last-bit difference in a frequency grows with it."""
+    family = FAMILIES.get(name)
     fields = {
         "vocab_size": 270,
         "context_length": 32_768,
@@ -112,7 +123,7 @@ def test_far_positions_are_turned_as_in_transformers(family):
         "n_heads": 1,
         "d_ff": 8,
     }
-    config = ModelConfig(**{**family.defaults, **fields, "rope_base": 500_000.0})
+    config = ModelConfig(**{**family.defaults, **fields, "rope_base": 500_000.0, "rope_scaling": scaling})
     theirs = AutoModelForCausalLM.from_config(config_of(family, config)).eval()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -143,10 +154,11 @@ def test_config_json_says_the_whole_configuration(case):
 @pytest.mark.parametrize("family, size", SIZES, ids=[f"{family.name}: {size}" for family, size in SIZES])
 def test_a_published_size_has_as_many_parameters_as_in_transformers(family, size):
     config = ModelConfig(**{**family.defaults, **family.sizes[size]})
-    assert family_for(config) is family
+    assert family_for(config, family.model) is family
+    opener: Any = AutoModelForCausalLM if family.model is Decoder else AutoModel
     with torch.device("meta"):
-        ours, theirs = Decoder(config), AutoModelForCausalLM.from_config(config_of(family, config))
-    assert ours.n_parameters() == sum(p.numel() for p in theirs.parameters())
+        ours, theirs = family.model(config), opener.from_config(config_of(family, config))
+    assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in theirs.parameters())
 
 
 def test_an_old_file_without_prefix_and_with_leftover_buffers_opens(case, leftover, tmp_path):
@@ -157,13 +169,27 @@ def test_an_old_file_without_prefix_and_with_leftover_buffers_opens(case, leftov
     assert_same_weights(load(folder).model, load(case.folder).model)
 
 
-def test_a_config_json_of_transformers_4_reads_alike(case):
-    old = new = read_config(case.folder)
+@pytest.mark.parametrize("kind", ["rope_type", "type"])
+def test_a_config_json_of_transformers_4_reads_alike(case, kind):
+    new = read_config(case.folder)
     old = {name: value for name, value in new.items() if name not in ("dtype", "rope_parameters")}
     old["torch_dtype"] = new["dtype"]
     if "rope_parameters" in new:
-        old |= {"rope_theta": new["rope_parameters"]["rope_theta"], "rope_scaling": None}
+        rope = dict(new["rope_parameters"])
+        old |= {"rope_theta": rope.pop("rope_theta"), "rope_scaling": None}
+        rope[kind] = rope.pop("rope_type")
+        if rope[kind] != "default":
+            old["rope_scaling"] = rope
     assert case.family.read(old) == case.family.read(new)
+
+
+@pytest.mark.parametrize("lacks", ["rope_parameters", "rope_theta rope_scaling"])
+def test_what_we_write_reads_alike_in_transformers_4_and_in_5(case, lacks):
+    """Each knows only its own names of the rotary positions."""
+    config = case.family.read(read_config(case.folder))
+    written = case.family.write(config)
+    known = {name: value for name, value in written.items() if name not in lacks.split()}
+    assert resolved(case.family.read(known)) == resolved(config)
 
 
 def test_a_second_copy_of_tied_embeddings_is_welcome_only_if_it_is_equal(case, tmp_path):

@@ -1,1 +1,1 @@
-"""One transformer for every family: its configuration, its layers, the decoder and the key-value cache."""
+"""One transformer for every family: its configuration, its layers, decoder, encoder and key-value cache."""

@@ -1,9 +1,47 @@
 """The architecture as data: one frozen dataclass that checks itself. The defaults are GPT-2's."""
 
+import dataclasses
+import typing
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from groundup.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class RopeScaling:
+    """How rotary angles are slowed down, so that a model reads further than it learned to at first.
+
+    "linear" divides every angle by `factor`. Source: Chen et al. 2023. "llama3" leaves the fast ones alone
+    and divides the slow ones, with a gentle passage between; the fields below `factor` are for it alone.
+    Source: Llama Team 2024.
+    """
+
+    kind: Literal["linear", "llama3"]
+    factor: float
+    original_context: int | None = None  # how many positions the model learned with at first
+    low_frequency_factor: float = 1.0  # what turns less often than this in the original context is divided
+    high_frequency_factor: float = 4.0  # what turns more often than this is left alone
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        if not self.factor >= 1:
+            raise UserError(f"rope_scaling.factor={self.factor} is too small. It must be at least 1.")
+        if self.kind == "linear":
+            for field in dataclasses.fields(self)[2:]:
+                if getattr(self, field.name) != field.default:
+                    raise UserError(f"rope_scaling.{field.name} is for kind='llama3' only. Leave it out.")
+            return
+        if self.original_context is None or self.original_context < 1:
+            raise UserError(
+                f"rope_scaling.original_context={self.original_context} does not fit. Set it to how many "
+                f"positions the model learned with at first."
+            )
+        if not 0 < self.low_frequency_factor < self.high_frequency_factor:
+            raise UserError(
+                f"rope_scaling.low_frequency_factor={self.low_frequency_factor} does not fit. "
+                f"It must be above 0 and below high_frequency_factor={self.high_frequency_factor}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +60,9 @@ class ModelConfig:
     # Positions.
     position: Literal["learned", "rope"] = "learned"
     rope_base: float = 10_000.0
+    rope_scaling: RopeScaling | None = None
     # Attention.
+    causal: bool = True  # each position sees only those before it; False: all see all, as in BERT
     window: int | None = None  # how many positions a local layer sees, its own included
     layer_pattern: str = "G"  # tiled over the layers: G global, L local
     qkv_bias: bool = True
@@ -36,12 +76,15 @@ class ModelConfig:
     # Normalisation.
     norm: Literal["layer", "rms", "rms_plus_one"] = "layer"
     norm_eps: float = 1e-5
+    norm_position: Literal["pre", "post"] = "pre"  # before each part of a block, or after its sum, as in BERT
     # Both ends.
     tie_embeddings: bool = True
     scale_embeddings: bool = False  # multiply embeddings by sqrt(d_model)
+    n_segments: int = 0  # kinds of text that a token can belong to, as the two sentences of BERT
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        check_choices(self)
         sizes = ("vocab_size", "context_length", "d_model", "n_layers", "n_heads")
         for name in (*sizes, "n_kv_heads", "d_head", "d_ff"):
             value = getattr(self, name)
@@ -65,6 +108,13 @@ class ModelConfig:
             raise UserError(
                 f"d_head={self.head_width} is odd. Rotary positions turn pairs: choose an even width."
             )
+        if self.position != "rope" and self.rope_scaling is not None:
+            raise UserError(
+                f"rope_scaling is set, but position={self.position!r}. "
+                f"Leave it out, or choose position='rope'."
+            )
+        if self.n_segments < 0:
+            raise UserError(f"n_segments={self.n_segments} is too small. It must be at least 0.")
         if not self.layer_pattern or set(self.layer_pattern) - set("GL"):
             raise UserError(
                 f"layer_pattern={self.layer_pattern!r} is unknown. Use the letters G (global) and L (local)."
@@ -96,3 +146,11 @@ class ModelConfig:
     def window_of(self, layer: int) -> int | None:
         """How many positions this layer sees; None when it sees all."""
         return self.window if self.layer_pattern[layer % len(self.layer_pattern)] == "L" else None
+
+
+def check_choices(value: Any) -> None:
+    """UserError if a field of this dataclass has none of the words that its type lists."""
+    for name, hint in typing.get_type_hints(type(value)).items():
+        given, known = getattr(value, name), typing.get_args(hint)
+        if typing.get_origin(hint) is Literal and given not in known:
+            raise UserError(f"{name}={given!r} is unknown. Known: {', '.join(known)}.")

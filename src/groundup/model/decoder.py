@@ -20,6 +20,11 @@ class Decoder(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
+        if not config.causal or config.norm_position != "pre" or config.n_segments:
+            raise UserError(
+                f"A decoder cannot have causal={config.causal}, norm_position={config.norm_position!r} and "
+                f"n_segments={config.n_segments}: it wants True, 'pre' and 0. Take an Encoder for a BERT."
+            )
         self.config = config
         self.tokens = nn.Embedding(config.vocab_size, config.d_model)
         learned = config.position == "learned"
@@ -81,8 +86,11 @@ class Decoder(nn.Module):
         if self.positions is not None:
             x = x + self.positions(at)
         else:
-            rope = rope_table(at, config.head_width, config.rope_base)
+            rope = rope_table(at, config.head_width, config.rope_base, config.rope_scaling)
         x = self.drop(x)
+        if visible is not None and visible.documents is None:
+            # Padding on the right is in nobody's past: time hides it already, and the fused kernel stays.
+            visible = None
         windows = {config.window_of(i) for i in range(config.n_layers)}
         sights = {window: sight(asking, places, window, visible) for window in windows}
         for i, block in enumerate(self.blocks):

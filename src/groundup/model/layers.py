@@ -3,6 +3,7 @@
 Shapes: B batch, T time, S seen, D model width, H heads, K head width.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from groundup.model.cache import LayerCache
-from groundup.model.config import ModelConfig
+from groundup.model.config import ModelConfig, RopeScaling
 from groundup.model.visible import Sight
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -42,18 +43,32 @@ def make_norm(config: ModelConfig, width: int | None = None) -> nn.Module:
     return RMSNorm(width, config.norm_eps, offset=1.0 if config.norm == "rms_plus_one" else 0.0)
 
 
-def rope_table(positions: Tensor, head_width: int, base: float) -> tuple[Tensor, Tensor]:
+def rope_table(
+    positions: Tensor, head_width: int, base: float, scaling: RopeScaling | None = None
+) -> tuple[Tensor, Tensor]:
     """cos and sin of every (position, frequency), for all heads alike. Source: Su et al. 2021.
 
     (T,) positions -> (T, K) each, halves as in Llama; (B, T) -> (B, 1, T, K).
     """
     # Written as transformers writes it: at position 30,000 another rounding turns by a visible angle.
     frequencies = 1 / base ** (torch.arange(0, head_width, 2, device=positions.device).float() / head_width)
+    if scaling is not None:
+        frequencies = slowed(frequencies, scaling)
     if positions.ndim == 2:
         positions = positions[:, None]  # (B, 1, T): the same for all heads
     angles = positions.float()[..., None] * frequencies  # (..., T, K/2)
     angles = torch.cat((angles, angles), dim=-1)
     return angles.cos(), angles.sin()
+
+
+def slowed(frequencies: Tensor, scaling: RopeScaling) -> Tensor:
+    """Angles per position, (K/2,), divided as the scaling says; written as in transformers, see above."""
+    if scaling.original_context is None:
+        return frequencies / scaling.factor
+    low, high = scaling.low_frequency_factor, scaling.high_frequency_factor
+    turns = scaling.original_context / (2 * math.pi / frequencies)  # in the original context
+    kept = ((turns - low) / (high - low)).clamp(0, 1)  # 1: left alone, 0: divided
+    return (1 - kept) * frequencies / scaling.factor + kept * frequencies
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -121,16 +136,23 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then feed-forward; each reads a normalised copy and adds its result to the stream."""
+    """Attention, then feed-forward; each reads a normalised copy and adds its result to the stream.
+
+    In the first transformers and in BERT the norms come after the sums instead, on the stream itself.
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.attention_norm, self.attention = make_norm(config), Attention(config)
         self.mlp_norm, self.mlp = make_norm(config), FeedForward(config)
         self.drop = nn.Dropout(config.dropout)
+        self.norms_after = config.norm_position == "post"
 
     def forward(
         self, x: Tensor, rope: tuple[Tensor, Tensor] | None, sight: Sight, cache: LayerCache | None = None
     ) -> Tensor:
+        if self.norms_after:
+            x = self.attention_norm(x + self.drop(self.attention(x, rope, sight, cache)))
+            return self.mlp_norm(x + self.drop(self.mlp(x)))
         x = x + self.drop(self.attention(self.attention_norm(x), rope, sight, cache))  # (B, T, D)
         return x + self.drop(self.mlp(self.mlp_norm(x)))

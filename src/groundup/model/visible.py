@@ -13,7 +13,7 @@ from torch import Tensor
 class Visible:
     """What limits attention beyond the order of time: padding at the end, and borders between documents."""
 
-    lengths: Tensor | None = None  # (B,) real tokens of each row; the rest is padding on the right
+    lengths: Tensor | None = None  # (B,) real tokens of each row, at least 1; then padding, on the right
     documents: Tensor | None = None  # (B, S) number of the document of each position; none sees another one's
 
     def mask(self, queries: Tensor, keys: Tensor) -> Tensor | None:
@@ -34,12 +34,17 @@ class Sight(NamedTuple):
     is_causal: bool
 
 
-def sight(queries: Tensor, keys: Tensor, window: int | None, visible: Visible | None) -> Sight:
+def sight(
+    queries: Tensor, keys: Tensor, window: int | None, visible: Visible | None, *, causal: bool = True
+) -> Sight:
     """The mask of one kind of layer, or None where `is_causal` or nothing at all says the same.
 
     queries: (T,) positions that ask, or (B, T) where each row has its own; keys: (S,) positions that can be
-    seen; window: how many positions back, its own included.
+    seen; window: how many positions back, its own included; causal: only what came before, or everything.
     """
+    if not causal:
+        assert window is None, "a window looks back"
+        return Sight(None if visible is None else visible.mask(queries, keys), is_causal=False)
     each = queries.ndim == 2
     assert visible is None or not each, "rows of different lengths need no mask but that of time"
     extra = None if visible is None else visible.mask(queries, keys)

@@ -5,19 +5,23 @@ from typing import Any
 
 from groundup.errors import UserError
 from groundup.model.config import ModelConfig
+from groundup.model.decoder import Decoder
+from groundup.model.encoder import Encoder
 from groundup.registry import Folder
 from groundup.zoo._family import Family
 
 FAMILIES: Folder[Family] = Folder("groundup.zoo", "FAMILY", "model family")
 
 
-def family_for(config: ModelConfig) -> Family:
-    """The family whose config.json says exactly this configuration.
+def family_for(config: ModelConfig, model: type[Decoder] | type[Encoder] = Decoder) -> Family:
+    """The family of such models whose config.json says exactly this configuration.
 
     UserError with the fields that stand in the way of the nearest family, if none can.
     """
     misses: list[tuple[int, str, list[str]]] = []
     for family in FAMILIES.all():
+        if family.model is not model:
+            continue
         lost = lost_fields(family, config)
         if not lost:
             return family
@@ -25,8 +29,8 @@ def family_for(config: ModelConfig) -> Family:
     _, name, lost = min(misses)
     told = ", ".join(f"{field}={getattr(config, field)!r}" for field in lost)
     raise UserError(
-        f"No model family can express this configuration: the nearest, {name}, cannot have {told}. "
-        f"Change that, or add a family under zoo/."
+        f"No family of {model.__name__.lower()}s can express this configuration: the nearest, {name}, "
+        f"cannot have {told}. Change that, or add a family under zoo/."
     )
 
 
@@ -48,8 +52,8 @@ def lost_fields(family: Family, config: ModelConfig) -> list[str]:
 
 def resolved(config: ModelConfig) -> ModelConfig:
     """The same configuration with every default that follows from other fields written out."""
-    local = "L" in config.layer_pattern
-    pattern = "".join("GL"[config.window_of(i) is not None] for i in range(config.n_layers)) if local else "G"
+    pattern = "".join("GL"[config.window_of(i) is not None] for i in range(config.n_layers))
+    local = "L" in pattern
     return dataclasses.replace(
         config,
         n_kv_heads=config.kv_heads,

@@ -6,6 +6,8 @@ from typing import Any
 
 from groundup.errors import UserError
 from groundup.model.config import ModelConfig
+from groundup.model.decoder import Decoder
+from groundup.model.encoder import Encoder
 from groundup.zoo._table import NameTable
 
 
@@ -22,6 +24,7 @@ class Family:
     read: Callable[[dict[str, Any]], ModelConfig]  # config.json -> configuration
     write: Callable[[ModelConfig], dict[str, Any]]  # configuration -> the fields of config.json
     table: NameTable
+    model: type[Decoder] | type[Encoder] = Decoder  # what computes it
 
 
 ACTIVATIONS = {

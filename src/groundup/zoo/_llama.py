@@ -1,10 +1,10 @@
-"""What Llama, Qwen3 and their relatives share: rotary positions, RMSNorm, a gated MLP, grouped heads."""
+"""What Llama, Mistral and Qwen share: rotary positions, RMSNorm, a gated MLP, grouped heads."""
 
 from typing import Any
 
-from groundup.errors import UserError
 from groundup.model.config import ModelConfig
 from groundup.zoo._family import activation, refuse, required
+from groundup.zoo._rope import read_rope, write_rope
 from groundup.zoo._table import NameTable, Rule
 
 DEFAULTS: dict[str, Any] = {
@@ -21,15 +21,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def read(config_json: dict[str, Any], **more: Any) -> ModelConfig:
-    """LlamaConfig and its relatives -> ModelConfig; `more` holds what the family itself decides.
-
-    The base of the rotary positions is read from `rope_parameters` (transformers 5) or `rope_theta` (before).
-    """
-    rope = config_json.get("rope_parameters") or config_json.get("rope_scaling") or {}
-    if rope.get("rope_type", rope.get("type", "default")) != "default":
-        raise UserError(
-            f"config.json scales rotary positions by {rope}, which groundup does not compute yet."
-        )
+    """LlamaConfig and its relatives -> ModelConfig; `more` holds what the family itself decides."""
     refuse(config_json, "use_sliding_window")
     fields = {
         **DEFAULTS,
@@ -41,7 +33,7 @@ def read(config_json: dict[str, Any], **more: Any) -> ModelConfig:
         "n_kv_heads": config_json.get("num_key_value_heads"),
         "d_head": config_json.get("head_dim"),
         "d_ff": required(config_json, "intermediate_size"),
-        "rope_base": float(rope.get("rope_theta") or config_json.get("rope_theta", 10_000.0)),
+        **read_rope(config_json),
         "activation": activation(config_json, "hidden_act", "silu"),
         "qkv_bias": config_json.get("attention_bias", False),
         "out_bias": config_json.get("attention_bias", False),
@@ -64,8 +56,7 @@ def write(config: ModelConfig) -> dict[str, Any]:
         "head_dim": config.head_width,
         "intermediate_size": config.hidden_width,
         "hidden_act": {"gelu_tanh": "gelu_pytorch_tanh"}.get(config.activation, config.activation),
-        "rope_theta": config.rope_base,
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_base},
+        **write_rope(config),
         "attention_bias": config.qkv_bias,
         "attention_dropout": 0.0,
         "mlp_bias": config.mlp_bias,

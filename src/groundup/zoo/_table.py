@@ -37,6 +37,7 @@ class NameTable:
     prefix: str = ""  # "transformer." or "model.": written, and not missed when a file lacks it
     unprefixed: tuple[str, ...] = ("lm_head.",)  # their names that never carry the prefix
     ignored: tuple[str, ...] = ()  # regular expressions of buffers that older files hold
+    aliases: tuple[tuple[str, str], ...] = ()  # ends of names in older files, and what stands there today
 
     def push(self, model: nn.Module, *, tied: bool) -> dict[str, Tensor]:
         """Our parameters under their names and in their form. Tied embeddings are written once."""
@@ -98,6 +99,9 @@ class NameTable:
             yield group, their_name, rule.transposed and leaf == "weight"
 
     def _full_name(self, name: str) -> str:
+        for old, new in self.aliases:
+            if name.endswith(old):
+                name = name.removesuffix(old) + new
         if not self.prefix or name.startswith((self.prefix, *self.unprefixed)):
             return name
         return self.prefix + name
