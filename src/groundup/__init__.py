@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "Batches": "data.batches",
     "Decoder": "model.decoder",
+    "Encoder": "model.encoder",
     "Loaded": "weights.folder",
     "Method": "methods",
     "ModelConfig": "model.config",
     "Order": "data.order",
+    "RopeScaling": "model.config",
     "TokenWindows": "data.windows",
     "Tokenizer": "text.tokenizer",
     "UserError": "errors",
@@ -35,7 +37,9 @@ if TYPE_CHECKING:  # The same names once more, for editors and type checkers; a 
     from groundup.generation.engine import generate as generate
     from groundup.methods import Method as Method
     from groundup.model.config import ModelConfig as ModelConfig
+    from groundup.model.config import RopeScaling as RopeScaling
     from groundup.model.decoder import Decoder as Decoder
+    from groundup.model.encoder import Encoder as Encoder
     from groundup.tasks import evaluate as evaluate
     from groundup.text.bpe import train_bpe as train_bpe
     from groundup.text.tokenizer import Tokenizer as Tokenizer

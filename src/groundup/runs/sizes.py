@@ -64,7 +64,8 @@ def with_shape(model: Mapping[str, Any], *, vocab_size: int, context_length: int
         chosen = _nearest(_deeper(chosen, given), wanted) or chosen
     if _miss(chosen, wanted) > NEAR:
         _refuse(asked, given, chosen)
-    shape = {name: value for name, value in vars(chosen).items() if value != vars(base)[name]}
+    plain, before = dataclasses.asdict(chosen), dataclasses.asdict(base)
+    shape = {name: value for name, value in plain.items() if value != before[name]}
     sizes = {name: getattr(chosen, name) for name in ("d_model", "n_layers", "n_heads")}
     kept = {name: value for name, value in model.items() if name != "size"}
     return {**kept, **shape, **sizes}
