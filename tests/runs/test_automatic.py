@@ -5,17 +5,20 @@ from pathlib import Path
 import pytest
 
 from groundup.errors import UserError
+from groundup.model.counting import count_parameters
 from groundup.runs.automatic import (
     EPOCHS,
+    LADDER,
     TOKENS_PER_STEP,
     first_table,
     fit,
     recipe_for,
     run_name,
+    sizes_for,
     vocabulary_for,
 )
-from groundup.runs.recipe import make_recipe
-from groundup.settings import Table
+from groundup.runs.recipe import make_recipe, model_config
+from groundup.settings import Table, with_changes
 from tests.runs.conftest import quiet_view
 
 
@@ -92,3 +95,18 @@ def test_measuring_and_compiling_take_their_time_from_the_training() -> None:
     short = fit(first_table("x", "x", None), None, lambda: 600 - spent["pace known"], slow_to_compile)
     assert short["model"] == whole["model"]
     assert short["train"]["steps"] == round(whole["train"]["steps"] / 2)
+
+
+def test_a_size_that_is_asked_for_is_taken_and_only_the_steps_are_fitted() -> None:
+    table = first_table("x", "x", None)
+    asked = with_changes(table, ["model.size=5m"])
+    fitted = fit(table, None, lambda: 600, laptop, sizes_for(asked))
+    recipe = make_recipe(with_changes(fitted, ["model.size=5m"]))
+    assert 4e6 < count_parameters(model_config(recipe, recipe.tokenizer.vocab_size)) < 6e6
+    assert recipe.train.steps < fit(table, None, lambda: 600, laptop)["train"]["steps"]
+
+
+def test_a_width_that_is_asked_for_is_measured_and_kept() -> None:
+    table = first_table("x", "x", None)
+    assert sizes_for(with_changes(table, ["model.d_model=512", "model.n_heads=8"])) == [(512, 4, 8)]
+    assert sizes_for(table) == LADDER

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from groundup.errors import UserError
 from groundup.model.config import ModelConfig
-from groundup.model.decoder import Decoder
 from groundup.model.counting import count_parameters
+from groundup.model.decoder import Decoder
 from groundup.runs.recipe import Recipe, make_recipe
 from groundup.runs.sizes import NEAR, parameters_asked, vocabulary_to_expect, with_shape
 from groundup.settings import Table, build

@@ -2,28 +2,22 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from groundup.data.piece import read_pieces
 from groundup.datasets import find_dataset, is_dataset
 from groundup.errors import UserError
-from groundup.methods.next_token import NextToken
-from groundup.model.decoder import Decoder
 from groundup.runs.evaluate import tasks_for
 from groundup.runs.folder import RunFolder
+from groundup.runs.pace import measured_speed
 from groundup.runs.prepare import Source, open_source, refuse_unknown_source
-from groundup.runs.recipe import DataSettings, Recipe, make_recipe, model_config
+from groundup.runs.recipe import DataSettings, Recipe, make_recipe
+from groundup.runs.sizes import with_shape
 from groundup.settings import Table, read_toml, with_changes
 from groundup.system.device import pick_device
 from groundup.system.files import check_writable
 from groundup.system.progress import View, duration
-from groundup.training.compiling import compile_training, pays, why_not
-from groundup.training.loop import State, train
-from groundup.training.precision import pick_precision, use_fast_float32
 
 TOKENS_PER_STEP = 4096
 """Small batches learn more from the same text; below this, each step costs more than it gives."""
@@ -35,7 +29,8 @@ EPOCHS = 30
 FRESH_EPOCHS, DROPOUT = 4, 0.2
 """A text that is read more often than this is learned by heart without dropout."""
 
-LADDER = (
+Size = tuple[int, int, int]
+LADDER: tuple[Size, ...] = (
     (64, 2, 1),
     (96, 3, 3),
     (128, 4, 2),
@@ -110,6 +105,7 @@ def recipe_for(
             n_bytes,
             lambda: minutes * 60 * SHARE_FOR_TRAINING - (clock() - began),
             lambda table, operations: measured_speed(table, where, operations),
+            sizes_for(with_changes(table, changes)),
         )
     recipe = make_recipe(with_changes(table, changes))
     model, steps = recipe.model, recipe.train.steps
@@ -190,6 +186,7 @@ def fit(
     n_bytes: int | None,
     seconds_left: Callable[[], float],
     speed: Callable[[Table, float], float],
+    sizes: Sequence[Size] = LADDER,
 ) -> Table:
     """Choose the size that learns most in the time, then as many steps as fit.
 
@@ -197,15 +194,15 @@ def fit(
     second that this machine trains on with such a recipe, in a run of so many operations.
     """
     tokens_there = math.inf if n_bytes is None else 0.9 * n_bytes / bytes_per_token(table)
-    base = LADDER[2]
+    base = sizes[min(2, len(sizes) - 1)]
     power = speed(with_size(table, base), 0.0) * work(table, base)  # parameters times tokens, a second
 
-    def readable(size: tuple[int, int, int]) -> float:
+    def readable(size: Size) -> float:
         """Tokens that a model of this size reads in the time that is left, about."""
         return min(max(0.0, seconds_left()) * power / work(table, size), EPOCHS * tokens_there)
 
-    affordable = [size for size in LADDER if readable(size) >= READINGS * work(table, size)]
-    size = affordable[-1] if affordable else LADDER[0]
+    affordable = [size for size in sizes if readable(size) >= READINGS * work(table, size)]
+    size = affordable[-1] if affordable else sizes[0]
     again = readable(size) > FRESH_EPOCHS * tokens_there
     table = with_size(table, size)
     table = {**table, "model": {**table["model"], "dropout": DROPOUT if again else 0.0}}
@@ -230,14 +227,27 @@ def fit(
     }
 
 
-def with_size(table: Table, size: tuple[int, int, int]) -> Table:
+def sizes_for(table: Table) -> Sequence[Size]:
+    """The sizes to choose from: all, or the one that the model's table names."""
+    names, model = ("d_model", "n_layers", "n_heads"), table["model"]
+    if "size" in model:
+        vocab_size = table["tokenizer"]["vocab_size"]
+        model = with_shape(model, vocab_size=vocab_size, context_length=CONTEXT)
+    elif not model.keys() & set(names):
+        return LADDER
+    usual = dict(zip(names, LADDER[2], strict=True))
+    d_model, n_layers, n_heads = (model.get(name, usual[name]) for name in names)
+    return [(d_model, n_layers, n_heads)]
+
+
+def with_size(table: Table, size: Size) -> Table:
     """The table with one rung of the ladder."""
     d_model, n_layers, n_heads = size
     sized = {"d_model": d_model, "n_layers": n_layers, "n_heads": n_heads}
     return {**table, "model": {**table["model"], **sized}}
 
 
-def work(table: Table, size: tuple[int, int, int]) -> float:
+def work(table: Table, size: Size) -> float:
     """Parameters that multiply each token: those of the blocks and of the head."""
     d_model, n_layers, _ = size
     return 12 * n_layers * d_model**2 + d_model * table["tokenizer"]["vocab_size"]
@@ -246,47 +256,3 @@ def work(table: Table, size: tuple[int, int, int]) -> float:
 def bytes_per_token(table: Table) -> float:
     """About how much English a token of a learned vocabulary holds: 2.2 bytes of 512 tokens, 3.7 of 4,096."""
     return 0.5 * math.log2(table["tokenizer"]["vocab_size"]) - 2.3
-
-
-def measured_speed(
-    table: Table, device: torch.device, operations: float = 0.0, *, seconds: float = 2.0
-) -> float:
-    """Tokens a second of real training steps on random tokens, after two steps to warm up.
-
-    operations: of the run that is meant; where that pays they are compiled first, as the run will be.
-    """
-    use_fast_float32(device)
-    table = {
-        **table,
-        "train": {**table["train"], "precision": pick_precision("auto", device), "steps": 10**6},
-    }
-    recipe = make_recipe(table)
-    model = Decoder(model_config(recipe, recipe.tokenizer.vocab_size)).to(device)
-    rows, length = recipe.train.samples_per_step, recipe.train.sequence_length
-    ids = torch.randint(
-        recipe.tokenizer.vocab_size, (rows, length + 1), generator=torch.Generator().manual_seed(0)
-    )
-    batch = {"ids": ids[:, :-1], "targets": ids[:, 1:]}
-    ends: list[float] = []
-
-    def watch(state: State) -> None:
-        ends.append(time.perf_counter())
-        state.stop = len(ends) > 5 and ends[-1] - ends[1] > seconds
-
-    method = NextToken(model)
-    if pays(device, operations) and why_not(device) is None:
-        compile_training(method, batch, recipe.train.precision)
-    train(method, _Same(batch), recipe.train, observers=[watch])
-    times = sorted(end - start for start, end in zip(ends[1:], ends[2:], strict=False))
-    # The faster quarter: in a trial as short as this, the slower steps met another program.
-    return recipe.train.tokens_per_step / times[len(times) // 4]
-
-
-class _Same:
-    """The same batch at every step."""
-
-    def __init__(self, batch: dict[str, Any]):
-        self.batch = batch
-
-    def at(self, step: int) -> list[dict[str, Any]]:
-        return [self.batch]

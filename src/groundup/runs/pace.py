@@ -1,0 +1,58 @@
+"""How fast this machine trains, by a trial of two seconds."""
+
+import time
+from typing import Any
+
+import torch
+
+from groundup.methods.next_token import NextToken
+from groundup.model.decoder import Decoder
+from groundup.runs.recipe import make_recipe, model_config
+from groundup.settings import Table
+from groundup.training.compiling import compile_training, pays, why_not
+from groundup.training.loop import State, train
+from groundup.training.precision import pick_precision, use_fast_float32
+
+
+def measured_speed(
+    table: Table, device: torch.device, operations: float = 0.0, *, seconds: float = 2.0
+) -> float:
+    """Tokens a second of real training steps on random tokens, after two steps to warm up.
+
+    operations: of the run that is meant; where that pays they are compiled first, as the run will be.
+    """
+    use_fast_float32(device)
+    table = {
+        **table,
+        "train": {**table["train"], "precision": pick_precision("auto", device), "steps": 10**6},
+    }
+    recipe = make_recipe(table)
+    model = Decoder(model_config(recipe, recipe.tokenizer.vocab_size)).to(device)
+    rows, length = recipe.train.samples_per_step, recipe.train.sequence_length
+    ids = torch.randint(
+        recipe.tokenizer.vocab_size, (rows, length + 1), generator=torch.Generator().manual_seed(0)
+    )
+    batch = {"ids": ids[:, :-1], "targets": ids[:, 1:]}
+    ends: list[float] = []
+
+    def watch(state: State) -> None:
+        ends.append(time.perf_counter())
+        state.stop = len(ends) > 5 and ends[-1] - ends[1] > seconds
+
+    method = NextToken(model)
+    if pays(device, operations) and why_not(device) is None:
+        compile_training(method, batch, recipe.train.precision)
+    train(method, _Same(batch), recipe.train, observers=[watch])
+    times = sorted(end - start for start, end in zip(ends[1:], ends[2:], strict=False))
+    # The faster quarter: in a trial as short as this, the slower steps met another program.
+    return recipe.train.tokens_per_step / times[len(times) // 4]
+
+
+class _Same:
+    """The same batch at every step."""
+
+    def __init__(self, batch: dict[str, Any]):
+        self.batch = batch
+
+    def at(self, step: int) -> list[dict[str, Any]]:
+        return [self.batch]
