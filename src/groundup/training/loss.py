@@ -37,7 +37,7 @@ class LinearCrossEntropy(nn.Module):
         rows, kept = hidden.flatten(0, -2), targets.flatten()
         if not bool(keep.all()):
             rows, kept = rows[keep], kept[keep]
-        return _LinearCrossEntropy.apply(rows, weight, kept, self)  # type: ignore[no-any-return]
+        return _LinearCrossEntropy.apply(rows, weight, kept, self)
 
     def chunk(self, like: Tensor, rows: int, columns: int) -> Tensor:
         """(R, V) numbers to write to. Fresh memory for each chunk would cost more than what is computed."""
