@@ -21,6 +21,7 @@ from torch import Tensor
 
 import groundup
 from groundup import village
+from groundup.data.writing import encode
 from groundup.generation import sample
 from groundup.generation.engine import prompt_ids, write_documents
 from groundup.generation.sample import Sampling, probabilities
@@ -151,9 +152,7 @@ def make_model() -> groundup.Loaded:
     """Train a small GPT on first sentences."""
     sentences = [first_sentence(text) for text in village.documents(1, 0, 400 if SHORT else 6000)]
     tokenizer = groundup.train_bpe(sentences[:1000], vocab_size=512)
-    border = tokenizer.border_id
-    row = [border, *(id for ids in tokenizer.encode_batch(sentences) for id in (*ids, border))]
-    windows = groundup.TokenWindows(torch.tensor(row).numpy(), 64)
+    windows = groundup.TokenWindows(encode(sentences, tokenizer).tokens, 64)
     batches = groundup.Batches(windows, groundup.Order(len(windows), 1), samples_per_step=8, micro_batch=8)
     torch.manual_seed(1)
     sizes = {"vocab_size": 512, "context_length": 128, "d_model": 64, "n_layers": 2, "n_heads": 2}
@@ -233,7 +232,7 @@ shown = {
 }
 figure, panels = plt.subplots(1, len(shown), figsize=(11, 3.2), layout="constrained", sharex=True)
 for axes, (title, way) in zip(panels, shown.items(), strict=True):
-    axes.barh(range(len(likeliest)), chances(place, **way)[likeliest], color="#0b6a72")
+    axes.barh(range(len(likeliest)), chances(place, **way)[likeliest].tolist(), color="#0b6a72")
     axes.set_title(title, loc="left", fontsize=10)
     axes.set_yticks([])
     axes.invert_yaxis()
