@@ -318,6 +318,7 @@ class Letters:
 counting = Letters(documents, most=2 if SHORT else 8)
 
 # %%
+from groundup.data.writing import encode
 from groundup.evaluation.score import windows_of
 from groundup.methods.next_token import NextToken
 from groundup.training.settings import TrainSettings
@@ -330,11 +331,8 @@ def make_model() -> groundup.Loaded:
     torch.manual_seed(1)
     sizes = {"vocab_size": 512, "context_length": 512, "d_model": 96, "n_layers": 2, "n_heads": 3}
     model = groundup.Decoder(groundup.ModelConfig(**sizes, position="rope"))
-    border = tokenizer.border_id
-    row = [border, *(id for ids in tokenizer.encode_batch(documents) for id in (*ids, border))]
-    windows = groundup.TokenWindows(np.array(row), length)
-    order = groundup.Order(len(windows), seed=1)
-    batches = groundup.Batches(windows, order, samples_per_step=4, micro_batch=4)
+    windows = groundup.TokenWindows(encode(documents, tokenizer).tokens, length)
+    batches = groundup.Batches(windows, groundup.Order(len(windows), 1), samples_per_step=4, micro_batch=4)
     settings = TrainSettings(
         steps=15 if SHORT else 1000,
         tokens_per_step=4 * length,

@@ -14,7 +14,6 @@ import math
 import os
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -192,6 +191,7 @@ plt.show()
 # read windows of 32 letters. Then each is given texts of 64: places 32 to 63 are new to all.
 
 # %%
+from groundup.data.writing import encode
 from groundup.methods.next_token import NextToken
 from groundup.training.settings import TrainSettings
 
@@ -199,14 +199,7 @@ LENGTH = 32
 texts = list(village.documents(seed=1, start=0, count=100 if SHORT else 1500))
 unseen = list(village.documents(seed=1, start=10**6, count=50 if SHORT else 300))
 tokenizer = groundup.Tokenizer.from_bytes()
-
-
-def in_a_row(some: list[str]) -> np.ndarray:
-    """(N,) the ids of all texts, each with a border before it."""
-    return np.array([id for ids in tokenizer.encode_batch(some) for id in (tokenizer.border_id, *ids)])
-
-
-windows = groundup.TokenWindows(in_a_row(texts), LENGTH)
+windows = groundup.TokenWindows(encode(texts, tokenizer).tokens, LENGTH)
 settings = TrainSettings(
     steps=15 if SHORT else 350,
     tokens_per_step=32 * LENGTH,
@@ -236,7 +229,7 @@ def learn(position: str) -> groundup.Decoder:
 models = {position: learn(position) for position in ("none", "learned", "rope")}
 
 # %%
-exam = groundup.TokenWindows(in_a_row(unseen), 2 * LENGTH)
+exam = groundup.TokenWindows(encode(unseen, tokenizer).tokens, 2 * LENGTH)
 inputs, targets = (torch.stack(part) for part in zip(*(exam[i] for i in range(len(exam))), strict=True))
 by_place = {}
 with torch.no_grad():

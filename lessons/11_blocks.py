@@ -263,14 +263,14 @@ print("The block: the same as groundup's.")
 # places; 1: they are all the same.) Then a shorter stack of 12 learns in each form for a little while.
 
 # %%
+from groundup.data.writing import encode
 from groundup.methods.next_token import NextToken
 from groundup.training.settings import TrainSettings
 
 LAYERS, LENGTH = 24, 32
 tokenizer = groundup.Tokenizer.from_bytes()
 texts = list(village.documents(seed=1, start=0, count=50 if SHORT else 300))
-row = np.array([id for ids in tokenizer.encode_batch(texts) for id in (tokenizer.border_id, *ids)])
-windows = groundup.TokenWindows(row, LENGTH)
+windows = groundup.TokenWindows(encode(texts, tokenizer).tokens, LENGTH)
 batches = groundup.Batches(windows, groundup.Order(len(windows), seed=1), samples_per_step=16, micro_batch=16)
 
 

@@ -253,14 +253,14 @@ plt.show()
 # together?
 
 # %%
+from groundup.data.writing import encode
 from groundup.methods.next_token import NextToken
 from groundup.training.settings import TrainSettings
 
 LENGTH = 64
 texts = list(village.documents(seed=1, start=0, count=150 if SHORT else 1500))
 tokenizer = groundup.train_bpe(texts[:500], vocab_size=512)
-ids_of_all = [[tokenizer.border_id, *ids] for ids in tokenizer.encode_batch(texts)]
-windows = groundup.TokenWindows(np.array([id for ids in ids_of_all for id in ids]), LENGTH)
+windows = groundup.TokenWindows(encode(texts, tokenizer).tokens, LENGTH)
 order = groundup.Order(len(windows), seed=1)
 batches = groundup.Batches(windows, order, samples_per_step=12, micro_batch=12)
 settings = TrainSettings(

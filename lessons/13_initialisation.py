@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 import groundup
 from groundup import village
+from groundup.data.writing import encode
 
 SHORT = os.environ.get("GROUNDUP_LESSON") == "short"  # groundup's tests run the lesson in a few seconds
 COLOURS = ["#0b6a72", "#e0a070", "#6f5aa8", "#b04a12"]
@@ -187,11 +188,7 @@ for kind, found in measured.items():
 # %%
 tokenizer = groundup.Tokenizer.from_bytes()
 documents = list(village.documents(seed=1, start=0, count=100 if SHORT else 600))
-row = [
-    tokenizer.border_id,
-    *(id for d in tokenizer.encode_batch(documents) for id in (*d, tokenizer.border_id)),
-]
-windows = groundup.TokenWindows(np.array(row), 64)
+windows = groundup.TokenWindows(encode(documents, tokenizer).tokens, 64)
 batches = groundup.Batches(windows, groundup.Order(len(windows), seed=1), samples_per_step=8, micro_batch=8)
 DEPTH = 24
 deep = groundup.ModelConfig(
@@ -219,7 +216,11 @@ STARTS = {
 def look_inside(model: groundup.Decoder) -> tuple[list[float], list[float], float]:
     """The spread of the stream before and after each block, of its gradient there, and the loss."""
     streams = []
-    listen = lambda module, inputs, output: (output.retain_grad(), streams.append(output))[0]  # noqa: E731
+
+    def listen(module, inputs, output) -> None:
+        output.retain_grad()
+        streams.append(output)
+
     handles = [part.register_forward_hook(listen) for part in (model.drop, *model.blocks)]
     batch = batches.at(0)[0]
     loss = F.cross_entropy(model(batch["ids"]).flatten(0, 1), batch["targets"].flatten())

@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import groundup
 from groundup import village
+from groundup.data.writing import encode
 
 SHORT = os.environ.get("GROUNDUP_LESSON") == "short"  # groundup's tests run the lesson in a few seconds
 
@@ -313,9 +314,7 @@ from groundup.training.settings import TrainSettings
 
 tokenizer = groundup.Tokenizer.from_bytes()
 documents = list(village.documents(seed=1, start=0, count=60 if SHORT else 400))
-border = tokenizer.border_id
-row = [border, *(id for ids in tokenizer.encode_batch(documents) for id in (*ids, border))]
-windows = groundup.TokenWindows(np.array(row), 64)
+windows = groundup.TokenWindows(encode(documents, tokenizer).tokens, 64)
 batches = groundup.Batches(windows, groundup.Order(len(windows), seed=1), samples_per_step=8, micro_batch=8)
 settings = TrainSettings(
     steps=8 if SHORT else 500,
@@ -369,7 +368,7 @@ print("  ".join(f"{loss:.4f}" for loss in histories[1]))
 learner, losses = learn(linear_cross_entropy, settings.steps)
 model = learner.model.eval()
 unseen = next(village.documents(seed=1, start=10**6, count=1))[:160]
-ids = torch.tensor([border, *tokenizer.encode(unseen)])
+ids = torch.tensor([tokenizer.border_id, *tokenizer.encode(unseen)])
 costs = []
 with torch.no_grad():
     for start in range(0, len(ids) - 1, 32):  # the 32 bytes before are seen, too
@@ -460,7 +459,10 @@ def check_together(yours) -> str:
     loaded = groundup.Loaded(model, tokenizer, model.config)
     some = sorted((text[:300] for text in village.documents(seed=1, start=10**6, count=3)), key=len)
     some = [some[0][:40], *some[1:]]  # one is short
-    measure = lambda texts: TASK.score(loaded, Texts.from_strings(tokenizer, texts))[1].value  # noqa: E731
+
+    def measure(texts: list[str]) -> float:
+        return TASK.score(loaded, Texts.from_strings(tokenizer, texts))[1].value
+
     lengths = [len(tokenizer.encode(text)) + 1 for text in some]
     own, got = measure(some), yours([(measure([text]), n) for text, n in zip(some, lengths, strict=True)])
     if got is None or not math.isclose(got, own, rel_tol=1e-4):

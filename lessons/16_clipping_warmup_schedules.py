@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 import groundup
 from groundup import village
+from groundup.data.writing import encode
 from groundup.methods.next_token import NextToken
 from groundup.training.schedule import learning_rate
 from groundup.training.settings import TrainSettings
@@ -60,9 +61,7 @@ for limit, by_hand in ((10, (3, 4)), (1, (0.6, 0.8))):
 # %%
 tokenizer = groundup.Tokenizer.from_bytes()
 documents = list(village.documents(seed=1, start=0, count=100 if SHORT else 1500))
-border = tokenizer.border_id
-row = [border, *(id for ids in tokenizer.encode_batch(documents) for id in (*ids, border))]
-windows = groundup.TokenWindows(np.array(row), 64)
+windows = groundup.TokenWindows(encode(documents, tokenizer).tokens, 64)
 batches = groundup.Batches(windows, groundup.Order(len(windows), seed=1), samples_per_step=8, micro_batch=8)
 
 
@@ -166,8 +165,7 @@ plt.show()
 
 # %%
 held_out = list(village.documents(seed=1, start=10**6, count=4 if SHORT else 12))
-new_row = [border, *(id for ids in tokenizer.encode_batch(held_out) for id in (*ids, border))]
-new_windows = groundup.TokenWindows(np.array(new_row), 64)
+new_windows = groundup.TokenWindows(encode(held_out, tokenizer).tokens, 64)
 examination = groundup.Batches(
     new_windows, groundup.Order(len(new_windows), seed=1), samples_per_step=len(new_windows), micro_batch=64
 ).at(0)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 import groundup
 from groundup import village
+from groundup.data.writing import encode
 from groundup.methods.next_token import NextToken
 from groundup.training.settings import TrainSettings
 
@@ -38,13 +39,12 @@ FEW, MANY = 8, 100 if SHORT else 400
 documents = list(village.documents(seed=1, start=0, count=MANY))
 unseen = list(village.documents(seed=1, start=10**6, count=8 if SHORT else 30))
 tokenizer = groundup.Tokenizer.from_bytes()
-border, LENGTH = tokenizer.border_id, 64
+LENGTH = 64
 
 
 def windows_of(texts: list[str]) -> groundup.TokenWindows:
     """All texts in one row, cut into windows."""
-    row = [border, *(id for ids in tokenizer.encode_batch(texts) for id in (*ids, border))]
-    return groundup.TokenWindows(np.array(row), LENGTH)
+    return groundup.TokenWindows(encode(texts, tokenizer).tokens, LENGTH)
 
 
 def all_at_once(windows: groundup.TokenWindows, most: int = 64) -> dict[str, Tensor]:

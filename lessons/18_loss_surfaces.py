@@ -23,6 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import groundup
 from groundup import village
+from groundup.data.writing import encode
 from groundup.methods.next_token import NextToken
 from groundup.training.settings import TrainSettings
 
@@ -90,10 +91,9 @@ plt.show()
 
 # %%
 tokenizer = groundup.Tokenizer.from_bytes()
-border, LENGTH = tokenizer.border_id, 32
+LENGTH = 32
 documents = list(village.documents(seed=1, start=0, count=60 if SHORT else 400))
-row = [border, *(id for ids in tokenizer.encode_batch(documents) for id in (*ids, border))]
-windows = groundup.TokenWindows(np.array(row), LENGTH)
+windows = groundup.TokenWindows(encode(documents, tokenizer).tokens, LENGTH)
 batches = groundup.Batches(windows, groundup.Order(len(windows), seed=1), samples_per_step=16, micro_batch=16)
 picked = [windows[i * (len(windows) // 16)] for i in range(16)]  # the same 16 windows for all maps
 IDS, TARGETS = (torch.stack([sample[k] for sample in picked]) for k in (0, 1))
@@ -200,7 +200,11 @@ def walk(seed: int) -> list[Weights]:
     model = new_model(seed)
     path = [place(model)]
     every = SETTINGS.steps // 12
-    keep = lambda state: path.append(place(model)) if state.step % every == 0 else None  # noqa: E731
+
+    def keep(state) -> None:
+        if state.step % every == 0:
+            path.append(place(model))
+
     groundup.train(NextToken(model), batches, SETTINGS, observers=[keep])
     return path
 

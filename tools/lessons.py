@@ -89,8 +89,14 @@ def run(source: Path) -> Notebook:
             extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
             resources={"metadata": {"path": empty}},
         )
-        # One thread, so that the numbers do not depend on how many processors there are.
-        surroundings = {**os.environ, "GROUNDUP_LESSON": "whole", "OMP_NUM_THREADS": "1"}
+        # One thread, so that the numbers do not depend on how many processors there are. And whatever
+        # MPLBACKEND says here, plots belong into the notebook.
+        surroundings = {
+            **os.environ,
+            "GROUNDUP_LESSON": "whole",
+            "OMP_NUM_THREADS": "1",
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        }
         client.execute(env=surroundings)
     trim(notebook)
     notebook.metadata = {

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import importlib.util
 import io
+import os
 import re
 import runpy
 import subprocess
@@ -223,16 +224,26 @@ def test_an_unknown_lesson_or_verb_is_told_what_there_is(lessons, capsys):
 def test_building_runs_a_lesson_whole_and_a_failing_one_leaves_the_old_notebook(tmp_path: Path):
     """In a process of its own: a kernel needs signals, sockets and threads."""
     lesson, notebook = tmp_path / "01_small.py", tmp_path / "01_small.ipynb"
-    lesson.write_text("# %%\nimport os\n'form:', os.environ.get('GROUNDUP_LESSON'), os.listdir()\n", "utf-8")
+    lesson.write_text(
+        "# %%\nimport os\n'form:', os.environ.get('GROUNDUP_LESSON'), os.listdir()\n"
+        "# %%\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\n",
+        "utf-8",
+    )
     code = f"import lessons, pathlib; lessons.LESSONS = pathlib.Path({str(tmp_path)!r}); "
     code += "exit(lessons.main(['build']))"
     start = functools.partial(
-        subprocess.run, [sys.executable, "-c", code], cwd=ROOT / "tools", capture_output=True, text=True
+        subprocess.run,
+        [sys.executable, "-c", code],
+        cwd=ROOT / "tools",
+        env={**os.environ, "MPLBACKEND": "Agg"},  # as where tests run: it would swallow the plots
+        capture_output=True,
+        text=True,
     )
     done = start()
     assert done.returncode == 0, done.stderr
     first = notebook.read_text("utf-8")
     assert "('form:', 'whole', [])" in first
+    assert "image/png" in first
     assert start().stdout == ""  # It is current.
     lesson.write_text("# %%\n1 / 0\n", "utf-8")
     failed = start()
