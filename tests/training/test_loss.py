@@ -113,7 +113,10 @@ def test_under_bf16_autocast_value_and_gradients_are_close_and_keep_their_types(
 
 def test_in_bf16_what_is_nearly_certain_is_learned_as_precisely_as_by_pytorch():
     generator = torch.Generator().manual_seed(0)
-    weight, targets = torch.randn(200, 64, generator=generator), torch.randint(200, (ROWS,), generator=generator)
+    weight, targets = (
+        torch.randn(200, 64, generator=generator),
+        torch.randint(200, (ROWS,), generator=generator),
+    )
     hidden = (0.2 * weight[targets] + 0.1 * torch.randn(ROWS, 64, generator=generator)).requires_grad_()
     weight.requires_grad_()
     exact = torch.autograd.grad(plain(hidden.double(), weight.double(), targets), (hidden, weight))

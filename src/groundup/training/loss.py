@@ -108,7 +108,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx: Any, *d_loss: Tensor
     ) -> tuple[Tensor | None, Tensor | None, None, None]:
         if ctx.gradients is None:
-            raise RuntimeError("A second backward through this loss: its gradients were handed over by the first.")
+            raise RuntimeError(
+                "A second backward through this loss: its gradients were handed over by the first."
+            )
         scaled = []
         for gradient, dtype in zip(ctx.gradients, ctx.dtypes, strict=True):
             # In place, and only once: a copy would be as large as the embedding.
