@@ -91,7 +91,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 loss += surprises.sum()
                 if not (needs_hidden or needs_weight):
                     continue
-                # The gradient of -log p(target) by the logits is p, less one at the target. Not from the logits:
+                # The gradient of -log p(target) by the logits is p, less 1 at the target. Not taken from p:
                 # in bf16 p is 1 from 0.998 on, and what has nearly been learned would learn no more.
                 logits[torch.arange(len(y), device=y.device), y] = torch.expm1(-surprises).to(logits.dtype)
                 if d_hidden is not None:
