@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from groundup.errors import UserError
 from groundup.model.counting import count_parameters
@@ -16,7 +17,9 @@ from groundup.runs.automatic import (
     run_name,
     sizes_for,
     vocabulary_for,
+    with_size,
 )
+from groundup.runs.pace import measured_speed
 from groundup.runs.recipe import make_recipe, model_config
 from groundup.settings import Table, with_changes
 from tests.runs.conftest import quiet_view
@@ -95,6 +98,40 @@ def test_measuring_and_compiling_take_their_time_from_the_training() -> None:
     short = fit(first_table("x", "x", None), None, lambda: 600 - spent["pace known"], slow_to_compile)
     assert short["model"] == whole["model"]
     assert short["train"]["steps"] == round(whole["train"]["steps"] / 2)
+
+
+def test_the_clock_runs_while_speed_is_measured_and_speed_is_that_of_the_changed_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, compiled = [1000.0], list[str | None]()
+
+    def measured(table: Table, device: object, operations: float) -> float:
+        now[0] += 270.0 if operations else 0.0
+        compiled.append(table["train"].get("compile"))
+        return laptop(table, operations)
+
+    monkeypatch.setattr("groundup.runs.automatic.measured_speed", measured)
+    recipe = recipe_for(
+        "village", 10, tmp_path, quiet_view(), changes=["train.compile=off"], clock=lambda: now[0]
+    )
+    whole = fit(first_table("x", "x", None), None, lambda: 540, laptop)
+    assert recipe.train.steps == round(whole["train"]["steps"] / 2)
+    assert compiled == ["off", "off"]
+
+
+@pytest.mark.parametrize("how, compiled", [("off", 0), ("auto", 1)])
+def test_the_trial_is_compiled_as_the_run_will_be(
+    how: str, compiled: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    monkeypatch.setattr("groundup.runs.pace.why_not", lambda device: None)
+    monkeypatch.setattr("groundup.runs.pace.compile_training", lambda *given: calls.append(given))
+    table = with_size(first_table("x", "x", 20_000), (16, 1, 1))
+    table["train"] |= {"compile": how, "tokens_per_step": 256, "micro_batch": 1}
+    assert measured_speed(table, torch.device("cpu"), 1e20, seconds=0.0) > 0
+    assert len(calls) == compiled
+    measured_speed(table, torch.device("cpu"), seconds=0.0)
+    assert len(calls) == compiled
 
 
 def test_a_size_that_is_asked_for_is_taken_and_only_the_steps_are_fitted() -> None:

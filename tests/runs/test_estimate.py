@@ -90,6 +90,24 @@ def test_what_passes_is_nearly_what_autograd_keeps_and_a_chunk_of_logits(family:
     assert passing_bytes(recipe, config) == pytest.approx(saved * one_more + chunk, rel=0.1)
 
 
+def test_fp16_takes_the_memory_of_bf16_and_its_speed_is_measured_in_fp16(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (low, config), (lower, _) = in_family("gpt2", "precision=bf16"), in_family("gpt2", "precision=fp16")
+    assert passing_bytes(low, config) == passing_bytes(lower, config)
+    types = set[torch.dtype]()
+    real = torch.Tensor.to
+
+    def watched(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        types.add(dtype)
+        return real(tensor, dtype)
+
+    monkeypatch.setattr(torch.Tensor, "to", watched)
+    ticks = iter(range(10**6))
+    matrix_speed(CPU, "fp16", clock=lambda: next(ticks) * 0.01)
+    assert types == {torch.float16}
+
+
 def some_estimate(**changes: Any) -> Estimate:
     config = ModelConfig(vocab_size=50_304, context_length=1024, d_model=256, n_layers=4, n_heads=8)
     figures = {

@@ -1,5 +1,6 @@
 """Training in compiled code, where there is a compiler: the same numbers, and training only."""
 
+import copy
 import shutil
 
 import pytest
@@ -45,6 +46,43 @@ def test_a_compiler_that_fails_leaves_training_as_it_was(make_method, make_setti
     assert compile_training(method, batches.at(0)[0], "float32") == "no such"
     assert train(method, batches, settings).loss == plain.loss
     assert all(map(torch.equal, method.parameters(), plain.method.parameters()))
+
+
+def test_what_is_compiled_runs_in_training_only_and_leaves_no_trace(make_method, fixed, monkeypatch):
+    calls: list[str] = []
+
+    def watched(function, **how):
+        def run(*args, **kwargs):
+            calls.append(function.__name__)
+            return function(*args, **kwargs)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", watched)
+    method, batch = make_method(dropout=0.5), fixed(6).at(0)[0]
+    random_state = torch.get_rng_state()
+    assert compile_training(method, batch, "float32") is None
+    assert calls == ["forward"] * 2  # the loss has no full chunk here
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert all(parameter.grad is None for parameter in method.parameters())
+    method.model.hidden(batch["ids"])
+    assert len(calls) == 4
+    with torch.no_grad():
+        method.model.hidden(batch["ids"])
+    method.model.eval().hidden(batch["ids"])
+    assert len(calls) == 4
+
+
+def test_a_copy_of_a_compiled_model_runs_its_own_weights(make_method, fixed, monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda function, **how: function)
+    method, batch = make_method(), fixed(6).at(0)[0]
+    assert compile_training(method, batch, "float32") is None
+    copied = copy.deepcopy(method)
+    wanted = copied.model(batch["ids"])
+    with torch.no_grad():
+        for parameter in method.parameters():
+            parameter.zero_()
+    assert torch.equal(copied.model(batch["ids"]), wanted)
 
 
 @needs_compiler

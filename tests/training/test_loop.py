@@ -214,4 +214,12 @@ def test_the_scale_doubles_after_many_good_steps_and_only_fp16_has_one():
     for _ in range(scale.patience):
         scale.follow(finite=True)
     assert scale.value == 2 * start
+    scale.follow(finite=True)
+    scale.follow(finite=False)
+    assert scale.value == start
+    for _ in range(scale.patience - 1):  # counted anew since the overflow
+        scale.follow(finite=True)
+    assert scale.value == start
+    scale.follow(finite=True)
+    assert scale.value == 2 * start
     assert LossScale.fresh("bf16").value == LossScale.fresh("float32").value == 1.0

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.testing import assert_close
 
-from groundup.training.loss import IGNORED, ROWS, linear_cross_entropy
+from groundup.training.loss import IGNORED, ROWS, LinearCrossEntropy, linear_cross_entropy
 
 D, V = 8, 23
 
@@ -109,6 +109,44 @@ def test_under_bf16_autocast_value_and_gradients_are_close_and_keep_their_types(
     for gradient, other in zip(found, expected, strict=True):
         assert gradient.dtype == torch.float32
         assert float((gradient - other).norm() / other.norm()) < 0.01
+
+
+def test_in_bf16_what_is_nearly_certain_is_learned_as_precisely_as_by_pytorch():
+    generator = torch.Generator().manual_seed(0)
+    weight, targets = (
+        torch.randn(200, 64, generator=generator),
+        torch.randint(200, (ROWS,), generator=generator),
+    )
+    hidden = (0.2 * weight[targets] + 0.1 * torch.randn(ROWS, 64, generator=generator)).requires_grad_()
+    weight.requires_grad_()
+    exact = torch.autograd.grad(plain(hidden.double(), weight.double(), targets), (hidden, weight))
+    errors: list[list[float]] = []
+    for loss in (linear_cross_entropy, plain):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = torch.autograd.grad(loss(hidden, weight, targets), (hidden, weight))
+        pairs = zip(found, exact, strict=True)
+        errors.append([float((gradient - other).norm() / other.norm()) for gradient, other in pairs])
+    ours, theirs = errors
+    assert ours == pytest.approx(theirs, rel=0.1)
+
+
+def test_two_losses_before_one_backward_do_not_disturb_each_other():
+    """They share the memory of a chunk: the longer one first, then one in another type."""
+    loss, parts = LinearCrossEntropy(), [example(n, 0.2) for n in (ROWS + 40, 60, ROWS)]
+    parts.append(example(70, 0.2, torch.float32))
+    found = [loss(*part) for part in parts]
+    for ours, (hidden, weight, targets) in zip(found, parts, strict=True):
+        theirs, tight = plain(hidden, weight, targets), 1e-9 if hidden.dtype == torch.float64 else 1e-4
+        assert_close(ours, theirs, atol=tight, rtol=1e-6)
+        expected = torch.autograd.grad(theirs, (hidden, weight))
+        assert_close(torch.autograd.grad(ours, (hidden, weight)), expected, atol=tight, rtol=tight)
+
+
+def test_a_second_backward_is_refused():
+    loss = linear_cross_entropy(*example(5, 0.0))
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="second backward"):
+        loss.backward()
 
 
 def test_huge_logits_overflow_nothing():

@@ -68,6 +68,17 @@ def test_a_run_that_was_stopped_and_resumed_ends_with_the_same_bits(
         assert torch.equal(tensor, theirs[name]), name
 
 
+def test_the_scale_of_fp16_goes_on_where_it_was(make_method, make_settings):
+    settings = make_settings(precision="fp16")
+    first = State.fresh(make_method(), settings)
+    first.scale.follow(finite=False)
+    first.scale.follow(finite=True)
+    resumed = State.fresh(make_method(), settings)
+    assert resumed.scale != first.scale
+    restore(resumed, state_tensors(first))
+    assert resumed.scale == first.scale
+
+
 def test_dropout_goes_on_with_the_same_generator(make_method, make_settings):
     """Without the generator's state the step gives another loss, so the test above is about something."""
     settings = make_settings(steps=1)

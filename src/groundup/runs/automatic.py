@@ -29,6 +29,9 @@ EPOCHS = 30
 FRESH_EPOCHS, DROPOUT = 4, 0.2
 """A text that is read more often than this is learned by heart without dropout."""
 
+OF_SPEED = ("compile", "precision")
+"""What a user may change of the training that decides its speed, so that it is measured with it."""
+
 Size = tuple[int, int, int]
 LADDER: tuple[Size, ...] = (
     (64, 2, 1),
@@ -97,6 +100,8 @@ def recipe_for(
     if dataset:
         table["sample"]["prompts"] = list(dataset.prompts)
         table["evaluate"]["tasks"] = tasks_for(dataset.sample())
+    asked = with_changes(table, changes)
+    table["train"] |= {name: asked["train"][name] for name in OF_SPEED if name in asked["train"]}
     where = pick_device(device)
     began = clock()
     with view.phase("Measuring how fast this machine trains"):
@@ -105,7 +110,7 @@ def recipe_for(
             n_bytes,
             lambda: minutes * 60 * SHARE_FOR_TRAINING - (clock() - began),
             lambda table, operations: measured_speed(table, where, operations),
-            sizes_for(with_changes(table, changes)),
+            sizes_for(asked),
         )
     recipe = make_recipe(with_changes(table, changes))
     model, steps = recipe.model, recipe.train.steps

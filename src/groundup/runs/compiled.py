@@ -18,12 +18,17 @@ def refuse_impossible(settings: TrainSettings, device: torch.device) -> None:
         raise UserError(f"train.compile = 'on', but {reason}. Use train.compile=auto or off.")
 
 
+def wants_compiling(settings: TrainSettings, device: torch.device, operations: float) -> bool:
+    """Whether a run of so many operations is to be compiled, if the machine can."""
+    return settings.compile == "on" or (settings.compile == "auto" and pays(device, operations))
+
+
 def compile_run(
     method: nn.Module, batch: Batch, settings: TrainSettings, operations: float, view: View
 ) -> bool:
     """Compile what trains in a run of so many operations, and say whether it is. batch: for the shapes."""
     device = next(method.parameters()).device
-    if settings.compile == "off" or (settings.compile == "auto" and not pays(device, operations)):
+    if not wants_compiling(settings, device, operations):
         return False
     reason = why_not(device)
     if reason is None:

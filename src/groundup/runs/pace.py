@@ -7,9 +7,10 @@ import torch
 
 from groundup.methods.next_token import NextToken
 from groundup.model.decoder import Decoder
+from groundup.runs.compiled import wants_compiling
 from groundup.runs.recipe import make_recipe, model_config
 from groundup.settings import Table
-from groundup.training.compiling import compile_training, pays, why_not
+from groundup.training.compiling import compile_training, why_not
 from groundup.training.loop import State, train
 from groundup.training.precision import pick_precision, use_fast_float32
 
@@ -19,14 +20,11 @@ def measured_speed(
 ) -> float:
     """Tokens a second of real training steps on random tokens, after two steps to warm up.
 
-    operations: of the run that is meant; where that pays they are compiled first, as the run will be.
+    operations: of the run that is meant, and 0 for uncompiled steps: else they are compiled as it will be.
     """
     use_fast_float32(device)
-    table = {
-        **table,
-        "train": {**table["train"], "precision": pick_precision("auto", device), "steps": 10**6},
-    }
-    recipe = make_recipe(table)
+    precision = pick_precision(table["train"].get("precision", "auto"), device)
+    recipe = make_recipe({**table, "train": {**table["train"], "precision": precision, "steps": 10**6}})
     model = Decoder(model_config(recipe, recipe.tokenizer.vocab_size)).to(device)
     rows, length = recipe.train.samples_per_step, recipe.train.sequence_length
     ids = torch.randint(
@@ -40,7 +38,7 @@ def measured_speed(
         state.stop = len(ends) > 5 and ends[-1] - ends[1] > seconds
 
     method = NextToken(model)
-    if pays(device, operations) and why_not(device) is None:
+    if operations and wants_compiling(recipe.train, device, operations) and why_not(device) is None:
         compile_training(method, batch, recipe.train.precision)
     train(method, _Same(batch), recipe.train, observers=[watch])
     times = sorted(end - start for start, end in zip(ends[1:], ends[2:], strict=False))

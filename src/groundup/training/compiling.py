@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 import torch
@@ -67,13 +68,16 @@ def _use(method: nn.Module, run_block: Callable[..., Any], *of_loss: Callable[..
     """Let blocks train by this function, and losses work by those two."""
     for module in method.modules():
         if isinstance(module, Block):
-            module.forward = _while_training(module, run_block)
+            # A method, so that a copy of the block runs itself and not this one.
+            module.forward = MethodType(_while_training(run_block), module)
         elif isinstance(module, LinearCrossEntropy):
             module.surprise, module.add = of_loss
 
 
-def _while_training(block: Block, run: Callable[..., Any]) -> Callable[..., Any]:
-    def forward(*args: Any, **kwargs: Any) -> Any:
-        return (run if block.training else Block.forward)(block, *args, **kwargs)
+def _while_training(run: Callable[..., Any]) -> Callable[..., Any]:
+    def forward(block: Block, *args: Any, **kwargs: Any) -> Any:
+        # Without gradients it is a look at the model, as the doctor takes one: to be compiled anew, too.
+        learns = block.training and torch.is_grad_enabled()
+        return (run if learns else Block.forward)(block, *args, **kwargs)
 
     return forward

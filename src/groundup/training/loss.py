@@ -53,11 +53,11 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Ten
 
 
 def surprise(logits: Tensor, targets: Tensor) -> Tensor:
-    """The sum of -log p(target), () in float32; the logits (R, V) become the probabilities, in place."""
+    """-log p(target), (R,) in float32 or wider; the logits (R, V) become the probabilities, in place."""
     wide = torch.promote_types(logits.dtype, torch.float32)
     log_p = logits.to(wide).log_softmax(-1)
     logits.copy_(log_p.exp())
-    return -log_p.gather(1, targets[:, None]).sum()
+    return -log_p.gather(1, targets[:, None])[:, 0]
 
 
 def add(total: Tensor, more: Tensor) -> None:
@@ -87,11 +87,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
             for start in range(0, len(targets), ROWS):
                 x, y = low_hidden[start : start + ROWS], targets[start : start + ROWS]
                 logits = torch.mm(x, low_weight.t(), out=memory.chunk(low_hidden, len(x), len(weight)))
-                loss += (memory.surprise if len(x) == ROWS else surprise)(logits, y)
+                surprises = (memory.surprise if len(x) == ROWS else surprise)(logits, y)
+                loss += surprises.sum()
                 if not (needs_hidden or needs_weight):
                     continue
-                # The gradient of -log p(target) by the logits is p, less one at the target.
-                logits[torch.arange(len(y), device=y.device), y] -= 1
+                # The gradient of -log p(target) by the logits is p, less 1 at the target. Not taken from p:
+                # in bf16 p is 1 from 0.998 on, and what has nearly been learned would learn no more.
+                logits[torch.arange(len(y), device=y.device), y] = torch.expm1(-surprises).to(logits.dtype)
                 if d_hidden is not None:
                     torch.mm(logits, low_weight, out=d_hidden[start : start + ROWS])
                 if d_weight is not None:
@@ -105,9 +107,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(  # type: ignore[override]  # the decorator hides the names of the parameters
         ctx: Any, *d_loss: Tensor
     ) -> tuple[Tensor | None, Tensor | None, None, None]:
+        if ctx.gradients is None:
+            raise RuntimeError(
+                "A second backward through this loss: its gradients were handed over by the first."
+            )
         scaled = []
         for gradient, dtype in zip(ctx.gradients, ctx.dtypes, strict=True):
             # In place, and only once: a copy would be as large as the embedding.
             scaled.append(None if gradient is None else gradient.to(dtype).mul_(d_loss[0]))
-        del ctx.gradients
+        ctx.gradients = None
         return scaled[0], scaled[1], None, None

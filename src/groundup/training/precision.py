@@ -7,6 +7,9 @@ import torch
 
 from groundup.errors import UserError
 
+LOW = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""The precisions that compute products in 16 bits."""
+
 TOLERATED_ERROR = 2e-6
 """Of a float32 product, relative to its largest entry: twice what the slowest, most careful kernel makes."""
 
@@ -25,8 +28,8 @@ def pick_precision(asked: str, device: torch.device) -> str:
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """The context in which a forward runs: products in bf16, or nothing at all."""
-    low = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+    """The context in which a forward runs: products in 16 bits, or nothing at all."""
+    low = LOW.get(precision)
     return nullcontext() if low is None else torch.autocast(device.type, dtype=low)
 
 
