@@ -165,7 +165,7 @@ def passing_bytes(recipe: Recipe, config: ModelConfig) -> int:
     Peaks measured with an allocator that gives memory back were 0 to 28 % higher. glibc's keeps what it has
     cut up, and then it was up to 1.8 times as much.
     """
-    width = 2 if recipe.train.precision == "bf16" else 4  # bytes of what a product reads
+    width = 4 if recipe.train.precision == "float32" else 2  # bytes of what a product reads
     tokens = min(recipe.train.micro_batch, recipe.train.samples_per_step) * recipe.train.sequence_length
     queries, keys = config.n_heads * config.head_width, config.kv_heads * config.head_width
     norm = (
@@ -206,7 +206,7 @@ def matrix_speed(
     The size grows until one product takes long enough to be timed. Then the best of a tenth of a second
     counts, because the others met another program.
     """
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
     generator = torch.Generator(device).manual_seed(0)  # the run's own random numbers stay what they are
 
     def seconds(a: torch.Tensor, b: torch.Tensor) -> float:

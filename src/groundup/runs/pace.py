@@ -19,14 +19,11 @@ def measured_speed(
 ) -> float:
     """Tokens a second of real training steps on random tokens, after two steps to warm up.
 
-    operations: of the run that is meant; where that pays they are compiled first, as the run will be.
+    operations: of the run that is meant; they are compiled first if the run will be. 0: never.
     """
     use_fast_float32(device)
-    table = {
-        **table,
-        "train": {**table["train"], "precision": pick_precision("auto", device), "steps": 10**6},
-    }
-    recipe = make_recipe(table)
+    precision = pick_precision(table["train"].get("precision", "auto"), device)
+    recipe = make_recipe({**table, "train": {**table["train"], "precision": precision, "steps": 10**6}})
     model = Decoder(model_config(recipe, recipe.tokenizer.vocab_size)).to(device)
     rows, length = recipe.train.samples_per_step, recipe.train.sequence_length
     ids = torch.randint(
@@ -40,7 +37,8 @@ def measured_speed(
         state.stop = len(ends) > 5 and ends[-1] - ends[1] > seconds
 
     method = NextToken(model)
-    if pays(device, operations) and why_not(device) is None:
+    wanted = {"off": False, "on": operations > 0, "auto": pays(device, operations)}
+    if wanted[recipe.train.compile] and why_not(device) is None:
         compile_training(method, batch, recipe.train.precision)
     train(method, _Same(batch), recipe.train, observers=[watch])
     times = sorted(end - start for start, end in zip(ends[1:], ends[2:], strict=False))
