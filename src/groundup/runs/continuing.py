@@ -107,7 +107,7 @@ def differences(before: Recipe, now: Recipe) -> list[str]:
 
 
 def told_names(names: list[str]) -> str:
-    """The first of the settings that are not the same: "seed differs", "seed, name, data.source and 3 more differ"."""
+    """The settings that are not the same, for a message: "a, b, c and 3 more differ"."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"{', '.join(names[:3])}{more} differ{'s' * (len(names) == 1)}"
 
