@@ -184,3 +184,9 @@ def test_a_file_that_is_not_there_names_the_nearest_and_a_folder_is_none(tmp_pat
         with pytest.raises(UserError, match=r"Give the path of a recipe \(.toml\)") as caught:
             read_toml(wrong)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["nan", "2026", "true", "1.5"])
+def test_a_name_on_the_command_line_may_look_like_a_number(name: str) -> None:
+    assert with_changes({}, [f"name={name}"]) == {"name": name}
+    assert with_changes({}, ['name="mill"']) == {"name": "mill"}

@@ -73,7 +73,9 @@ def with_changes(table: Mapping[str, Any], words: Iterable[str]) -> Table:
             inner = inner.setdefault(name, {})
             if not isinstance(inner, dict):
                 raise UserError(f"In {word!r}, {name!r} is a value and not a section.")
-        inner[names[-1]] = _value(text.strip())
+        value = _value(text.strip())
+        # A shell takes quotes away, so that 2026, true or nan would be no name.
+        inner[names[-1]] = text.strip() if names == ["name"] and not isinstance(value, str) else value
     return result
 
 

@@ -7,6 +7,7 @@ import torch
 
 from groundup.errors import UserError
 from groundup.model.counting import count_parameters
+from groundup.runs import pace
 from groundup.runs.automatic import (
     EPOCHS,
     LADDER,
@@ -78,6 +79,38 @@ def test_every_choice_is_a_valid_recipe(n_bytes: int | None, minutes: float) -> 
 def test_no_minutes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--minutes"):
         recipe_for("village", 0, tmp_path, quiet_view())
+
+
+@pytest.mark.parametrize("change", ["model.size=banana", "train.stepss=3", "model.d_model=7", "seed"])
+def test_a_wrong_change_is_refused_before_the_machine_is_measured(tmp_path: Path, change: str) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("A mill by the river. " * 1000)
+
+    def clock() -> float:
+        pytest.fail("The measuring began.")
+
+    with pytest.raises(UserError):
+        recipe_for(str(text), 1, tmp_path / "runs", quiet_view(), changes=[change], clock=clock)
+
+
+def test_larger_steps_are_fewer_in_the_same_time() -> None:
+    table = first_table("x", "x", None)
+    larger = with_changes(table, [f"train.tokens_per_step={4 * TOKENS_PER_STEP}"])
+    steps, fewer = (fit(t, None, lambda: 600, laptop)["train"]["steps"] for t in (table, larger))
+    assert fewer == round(steps / 4)
+
+
+@pytest.mark.parametrize("choice, compiled", [("off", False), ("on", True)])
+def test_the_speed_is_measured_compiled_only_if_the_run_will_be(
+    monkeypatch: pytest.MonkeyPatch, choice: str, compiled: bool
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(pace, "compile_training", lambda *what: asked.append(what))
+    monkeypatch.setattr(pace, "why_not", lambda device: None)
+    small = ["tokenizer.vocab_size=300", "model.d_model=32", "model.n_layers=1", "model.n_heads=1"]
+    table = with_changes(first_table("x", "x", None), [*small, f"train.compile={choice}"])
+    assert pace.measured_speed(table, torch.device("cpu"), 1e20, seconds=0.0) > 0
+    assert bool(asked) == compiled
 
 
 def test_a_text_that_is_read_again_and_again_learns_by_adamw_and_fresh_text_by_muon() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from groundup.errors import UserError
 from groundup.methods.next_token import NextToken
@@ -157,6 +158,32 @@ def test_the_probe_takes_no_random_numbers_of_the_run_and_little_time() -> None:
     assert torch.equal(before, torch.get_rng_state())
     assert speed > 1e8
     assert PROBE_SECONDS + 10 * LONG_ENOUGH < 0.5
+
+
+class Products(TorchDispatchMode):
+    """Notes in which numbers matrices are multiplied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dtypes: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.mm.default:
+            self.dtypes.add(args[0].dtype)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "precision, dtype",
+    [("float32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)],
+)
+def test_the_speed_of_matrices_is_measured_in_the_numbers_of_the_run(
+    precision: str, dtype: torch.dtype
+) -> None:
+    ticks = iter(range(10**6))
+    with Products() as products:
+        matrix_speed(CPU, precision, clock=lambda: float(next(ticks)))
+    assert products.dtypes == {dtype}
 
 
 @pytest.mark.parametrize(

@@ -242,3 +242,9 @@ def test_evaluating_a_run_that_was_killed_says_what_is_measured_and_which_was_be
     assert f"The validation loss was lowest in {cut.checkpoints / 'step-000004'}." in said(view)
     farewell(cut, view)
     assert f"lowest at step 4, which is kept: {cut.checkpoints / 'step-000004'}" in said(view)
+
+
+def test_settings_that_are_not_the_same_are_named_and_counted() -> None:
+    assert continuing.told_names(["seed"]) == "seed differs"
+    assert continuing.told_names(["seed", "name"]) == "seed, name differ"
+    assert continuing.told_names(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more differ"

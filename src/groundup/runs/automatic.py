@@ -8,6 +8,7 @@ from pathlib import Path
 from groundup.data.piece import read_pieces
 from groundup.datasets import find_dataset, is_dataset
 from groundup.errors import UserError
+from groundup.runs.compiled import refuse_impossible
 from groundup.runs.evaluate import tasks_for
 from groundup.runs.folder import RunFolder
 from groundup.runs.pace import measured_speed
@@ -28,9 +29,6 @@ EPOCHS = 30
 
 FRESH_EPOCHS, DROPOUT = 4, 0.2
 """A text that is read more often than this is learned by heart without dropout."""
-
-OF_SPEED = ("compile", "precision")
-"""What a user may change of the training that decides its speed, so that it is measured with it."""
 
 Size = tuple[int, int, int]
 LADDER: tuple[Size, ...] = (
@@ -100,9 +98,11 @@ def recipe_for(
     if dataset:
         table["sample"]["prompts"] = list(dataset.prompts)
         table["evaluate"]["tasks"] = tasks_for(dataset.sample())
-    asked = with_changes(table, changes)
-    table["train"] |= {name: asked["train"][name] for name in OF_SPEED if name in asked["train"]}
     where = pick_device(device)
+    table = with_changes(table, changes)
+    sizes = sizes_for(table)
+    # Whatever is wrong with the changes is said now, and not after the machine has been measured.
+    refuse_impossible(make_recipe(with_size(table, sizes[0])).train, where)
     began = clock()
     with view.phase("Measuring how fast this machine trains"):
         table = fit(
@@ -110,7 +110,7 @@ def recipe_for(
             n_bytes,
             lambda: minutes * 60 * SHARE_FOR_TRAINING - (clock() - began),
             lambda table, operations: measured_speed(table, where, operations),
-            sizes_for(asked),
+            sizes,
         )
     recipe = make_recipe(with_changes(table, changes))
     model, steps = recipe.model, recipe.train.steps
@@ -213,7 +213,7 @@ def fit(
     table = {**table, "model": {**table["model"], "dropout": DROPOUT if again else 0.0}}
     pace = speed(table, 6 * readable(size) * work(table, size))
     tokens = min(max(0.0, seconds_left()) * pace, EPOCHS * tokens_there)
-    steps = max(20, round(tokens / TOKENS_PER_STEP))
+    steps = max(20, round(tokens / table["train"]["tokens_per_step"]))
     tenth = -(-steps // 10)
     more = {
         "steps": steps,

@@ -35,7 +35,7 @@ def compile_run(
         with view.phase("Compiling for this machine"):
             reason = compile_training(method, batch, settings.precision)
     if reason:
-        view.say(f"Not compiled: {reason}. Training takes longer; everything else is the same.")
+        view.say(f"Not compiled: {reason}. Training takes longer, and works the same.")
     return reason is None
 
 

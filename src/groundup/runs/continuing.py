@@ -3,6 +3,7 @@
 import torch
 
 from groundup.errors import UserError
+from groundup.runs.farewell import command
 from groundup.runs.folder import RunFolder
 from groundup.runs.prepare import Prepared
 from groundup.runs.recipe import Recipe, make_recipe
@@ -41,7 +42,7 @@ def find_checkpoint(folder: RunFolder, recipe: Recipe, view: View) -> Checkpoint
     other = [] if recorded is None else differences(make_recipe(recorded), recipe)
     if other:
         raise UserError(
-            f"{found.folder} was made by another recipe ({', '.join(other[:3])} differ). "
+            f"{found.folder} was made by another recipe ({told_names(other)}). "
             f"Bring the run's own checkpoint back, or start over with --restart."
         )
     folder.cut_back(found.step)
@@ -66,12 +67,13 @@ def refuse_other_run(folder: RunFolder, recipe: Recipe) -> None:
     other = differences(make_recipe(read_toml(folder.recipe)), recipe)
     if other:
         raise UserError(
-            f"{folder.path} was started with another recipe ({', '.join(other[:3])} differ). "
+            f"{folder.path} was started with another recipe ({told_names(other)}). "
             f"Start it over with --restart, or choose another name with name=NAME."
         )
     if folder.read_facts().get("status") == "finished":
         raise UserError(
-            f"{folder.path} is finished. Start it over with --restart, or choose another name with name=NAME."
+            f"{folder.path} is finished: {command('report', str(folder.path))} shows it. "
+            f"Start it over with --restart, or choose another name with name=NAME."
         )
 
 
@@ -102,6 +104,12 @@ def differences(before: Recipe, now: Recipe) -> list[str]:
     old, new = _flat(before.to_table()), _flat(now.to_table())
     names = [*new, *(name for name in old if name not in new)]
     return [name for name in names if old.get(name) != new.get(name) and name not in FREE]
+
+
+def told_names(names: list[str]) -> str:
+    """The settings that are not the same, for a message: "a, b, c and 3 more differ"."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more} differ{'s' * (len(names) == 1)}"
 
 
 def _flat(table: Table) -> Table:

@@ -26,7 +26,8 @@ def measured_speed(
     precision = pick_precision(table["train"].get("precision", "auto"), device)
     recipe = make_recipe({**table, "train": {**table["train"], "precision": precision, "steps": 10**6}})
     model = Decoder(model_config(recipe, recipe.tokenizer.vocab_size)).to(device)
-    rows, length = recipe.train.samples_per_step, recipe.train.sequence_length
+    rows = min(recipe.train.micro_batch, recipe.train.samples_per_step)
+    parts, length = -(-recipe.train.samples_per_step // rows), recipe.train.sequence_length
     ids = torch.randint(
         recipe.tokenizer.vocab_size, (rows, length + 1), generator=torch.Generator().manual_seed(0)
     )
@@ -40,17 +41,17 @@ def measured_speed(
     method = NextToken(model)
     if operations and wants_compiling(recipe.train, device, operations) and why_not(device) is None:
         compile_training(method, batch, recipe.train.precision)
-    train(method, _Same(batch), recipe.train, observers=[watch])
+    train(method, _Same([batch] * parts), recipe.train, observers=[watch])
     times = sorted(end - start for start, end in zip(ends[1:], ends[2:], strict=False))
     # The faster quarter: in a trial as short as this, the slower steps met another program.
-    return recipe.train.tokens_per_step / times[len(times) // 4]
+    return parts * rows * length / times[len(times) // 4]
 
 
 class _Same:
-    """The same batch at every step."""
+    """The same micro-batches at every step."""
 
-    def __init__(self, batch: dict[str, Any]):
-        self.batch = batch
+    def __init__(self, parts: list[dict[str, Any]]):
+        self.parts = parts
 
     def at(self, step: int) -> list[dict[str, Any]]:
-        return [self.batch]
+        return self.parts

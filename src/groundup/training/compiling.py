@@ -40,7 +40,7 @@ def compile_training(method: nn.Module, batch: Batch, precision: str) -> str | N
     generation stay as they are: each of their shapes would be compiled anew, and a run that was resumed would
     do so in another order than one that was not.
     """
-    # The compiled code is kept, so that the next run of the same shape starts in two seconds.
+    # The compiled code is kept, so that the next run of the same shape starts in a few seconds.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))
     _use(method, torch.compile(Block.forward, dynamic=False), _compiled(surprise), _compiled(add))
     device = next(method.parameters()).device
