@@ -151,7 +151,8 @@ print("groundup's attention with its causal mask, without dropout and with it: t
 # A batch is a table, but texts have different lengths. So the short ones are filled up on the right with some
 # id. Need this *padding* be masked? With a causal mask nobody sees what is to the right of him. So no real
 # token sees padding, and all that matters is that padding is no target of the loss. (Where a model reads a
-# text *without* a causal mask, as in lesson 7 and in a BERT, it matters: there `Visible(lengths=...)` masks it.)
+# text *without* a causal mask, as in lesson 7 and in a BERT, it matters: there `Visible(lengths=...)` hides
+# it.)
 #
 # ## Several documents in one window
 #
