@@ -4,6 +4,7 @@ import pytest
 
 from groundup import report
 from groundup.report import numerals, words
+from groundup.report.page import page
 from groundup.report.read import read
 
 
@@ -178,3 +179,17 @@ def test_an_evaluation_is_told_in_sentences():
     ]
     assert report.tell(records[:1]) == ["Loss on new text: 0.457 bits per byte [0.450 to 0.460]."]
     assert report.tell([a_score("made_up", 1.0)]) == []
+
+
+def test_the_speed_is_told_with_the_share_of_the_machine_that_it_is(make_run):
+    def lines(**more):
+        return [{"step": s, "seconds": 2.0 * s, "tokens_per_second": 500.0, **more} for s in (1, 2, 3)]
+
+    told = words.speed_sentence(read(make_run(timing=lines(mfu=0.314))).timing)
+    assert told.endswith("It made use of 31 % of the machine's matrix speed (MFU).")
+    assert "MFU" not in words.speed_sentence(read(make_run("older", timing=lines())).timing)
+
+
+def test_the_page_says_whether_the_run_was_compiled(make_run):
+    assert "Compiled" in page(read(make_run(facts={"compiled": True})))
+    assert "Compiled" not in page(read(make_run("older")))

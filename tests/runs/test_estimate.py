@@ -229,7 +229,8 @@ def test_large_numbers_have_the_prefixes_of_physics(number: float, text: str) ->
 @pytest.mark.parametrize(
     "low, high, text",
     [
-        (0.2, 0.7, "about 0.2 to 0.7 s"),
+        (0.2, 0.7, "less than a second"),
+        (0.5, 1.6, "about 0.5 to 1.6 s"),
         (12, 80, "about 12 to 80 s"),
         (480, 900, "about 8 to 15 min"),
         (3000, 9000, "about 0.83 to 2.5 h"),

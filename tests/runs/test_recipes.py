@@ -11,7 +11,7 @@ from groundup.model.counting import count_parameters
 from groundup.model.decoder import Decoder
 from groundup.runs.estimate import expected_config
 from groundup.runs.pretrain import pretrain
-from groundup.runs.recipe import read_recipe
+from groundup.runs.recipe import model_config, read_recipe
 from groundup.settings import Table, read_toml
 from tests.runs.conftest import quiet_view
 
@@ -91,3 +91,12 @@ def test_the_16m_recipe_sees_300_million_tokens_once_and_a_third() -> None:
     assert recipe.data.max_tokens == 300_000_000
     # Both parts fill at the same place of the source.
     assert recipe.data.validation_tokens / (400e6) == recipe.data.split.validation
+
+
+def test_a_size_on_the_command_line_takes_the_place_of_the_shape_in_the_file() -> None:
+    path = next(path for path in RECIPES if path.stem == "gpt2-124m")
+    asked = model_config(read_recipe(path, ["model.size=50m"]), 50_257)
+    assert 0.75 * 50e6 < count_parameters(asked) < 1.25 * 50e6
+    flat = model_config(read_recipe(path, ["model.size=50m", "model.n_layers=3"]), 50_257)
+    assert flat.n_layers == 3
+    assert flat.context_length == asked.context_length == 1024

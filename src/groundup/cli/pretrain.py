@@ -32,7 +32,8 @@ def pretrain(
 ) -> None:
     """Train a model from scratch, with checkpoints, samples and a report.
 
-    The run's folder is runs/NAME. The same command goes on where a stopped run ended.
+    The run's folder is runs/NAME. The same command goes on where a stopped run ended. model.size=16m asks for
+    a size, and width, depth and heads follow; --minutes is the whole time, with measuring and compiling.
 
     Examples:
 

@@ -55,6 +55,7 @@ class Timing:
     step: int
     seconds: float | None
     tokens_per_second: float | None
+    mfu: float | None = None  # the share of the machine's matrix speed that was made use of
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,8 @@ def _numbers(record: object) -> dict[str, float]:
 def _timing(record: Record) -> Timing:
     """A line of timing.jsonl."""
     step = int(required(record, "step"))
-    return Timing(step, number(record, "seconds"), number(record, "tokens_per_second"))
+    seconds, speed = number(record, "seconds"), number(record, "tokens_per_second")
+    return Timing(step, seconds, speed, number(record, "mfu"))
 
 
 def _sample(record: Record) -> Sample:

@@ -197,7 +197,11 @@ def speed_sentence(points: list[Timing]) -> str:
     speeds = [point.tokens_per_second for point in points if point.tokens_per_second is not None]
     middle, low = statistics.median(speeds), min(speeds)
     middle, low = count(rough(middle)), count(rough(low))
-    return f"Training read {middle} tokens per second (median); the slowest stretch did {low}."
+    said = f"Training read {middle} tokens per second (median); the slowest stretch did {low}."
+    shares = [point.mfu for point in points if point.mfu is not None]
+    if shares:
+        said += f" It made use of {statistics.median(shares):.0%} of the machine's matrix speed (MFU)."
+    return said.replace("%", " %")
 
 
 def finite(points: list) -> list:

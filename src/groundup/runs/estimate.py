@@ -230,6 +230,8 @@ def matrix_speed(
 
 def span(low: float, high: float) -> str:
     """Two lengths of time for people, in one unit and no more exact than they are: "about 8 to 15 min"."""
+    if high < 1:
+        return "less than a second"
     size, name = next((u for u in UNITS if high >= 1.5 * u[0]), UNITS[-1])
     return f"about {_two_digits(low / size)} to {_two_digits(high / size)} {name}"
 

@@ -19,6 +19,9 @@ from groundup.zoo import FAMILIES, family_for
 AUTO_TOKENS = 16384
 """Tokens of one forward that `micro_batch = "auto"` aims at; more takes memory and is not faster on a CPU."""
 
+SHAPE = ("d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_ff")
+"""The fields of [model] that follow from a size."""
+
 DEVICES = {
     "CON",
     "PRN",
@@ -169,7 +172,11 @@ class Recipe:
 
 def read_recipe(path: Path | str, changes: Iterable[str] = ()) -> Recipe:
     """Read a recipe and put in the changes (section.key=value). UserError for whatever does not fit."""
-    return make_recipe(with_changes(read_toml(path), changes))
+    table, changes = read_toml(path), tuple(changes)
+    if isinstance(table.get("model"), dict) and any(word.startswith("model.size=") for word in changes):
+        # Who turns the dial means another shape than the file's.
+        table["model"] = {name: value for name, value in table["model"].items() if name not in SHAPE}
+    return make_recipe(with_changes(table, changes))
 
 
 def make_recipe(table: Table) -> Recipe:
