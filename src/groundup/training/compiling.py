@@ -1,4 +1,4 @@
-"""Training in compiled code: about twice as fast on a CPU where a C++ compiler is there; never required."""
+"""Training in compiled code: about 1.5 times as fast where there is a C++ compiler; never required."""
 
 import os
 import shutil
