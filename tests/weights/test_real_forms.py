@@ -20,7 +20,7 @@ from groundup.weights.folder import load, save
 from tests.text.kinds import KINDS
 
 Tensors = dict[str, Tensor]
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "gpt2": {"n_positions": 24, "n_embd": 32, "n_layer": 2, "n_head": 4},
     "gpt_neo": {
         "max_position_embeddings": 24,
@@ -73,7 +73,7 @@ def rewrite(folder: Path, tensors: Callable[[Tensors], Tensors], **config: Any) 
 def old_config(folder: Path) -> dict[str, Any]:
     """What transformers 4 wrote where transformers 5 writes `dtype` and `rope_parameters`."""
     new = read_json(folder / "config.json")
-    old = {"dtype": None, "torch_dtype": new["dtype"], "transformers_version": "4.31.0"}
+    old: dict[str, Any] = {"dtype": None, "torch_dtype": new["dtype"], "transformers_version": "4.31.0"}
     if "rope_parameters" in new:
         base = new["rope_parameters"]["rope_theta"]
         old |= {"rope_parameters": None, "rope_theta": base, "rope_scaling": None}
@@ -186,7 +186,7 @@ def test_a_folder_with_only_vocab_json_and_merges_txt_encodes_the_same(tmp_path)
 def test_zephyr_keeps_its_chat_template_and_its_own_end_from_loading_to_saving(tmp_path):
     tokenizer = KINDS["mistral"].make()
     template = "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}{{ eos_token }}\n{% endfor %}"
-    tokenizer.config["chat_template"] = template
+    tokenizer.config |= {"chat_template": template, "tokenizer_class": "PreTrainedTokenizerFast"}
     fresh(tmp_path / "zephyr", "mistral", tokenizer=tokenizer)
     save(tmp_path / "ours", load(tmp_path / "zephyr"))
     again = AutoTokenizer.from_pretrained(tmp_path / "ours")
