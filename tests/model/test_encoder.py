@@ -33,7 +33,7 @@ def test_the_encoder_equals_attention_written_out():
     block: Any = model.blocks[0]
     part = block.attention
     with torch.no_grad():
-        assert model.segments is not None
+        assert model.segments is not None and model.pooler is not None
         x = model.tokens.weight[ids] + model.positions.weight[:7] + model.segments.weight[segments]
         x = model.embedding_norm(x)
         query, key, value = (layer(x).view(7, 2, 8) for layer in (part.query, part.key, part.value))

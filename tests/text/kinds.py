@@ -106,7 +106,9 @@ def bert() -> Tokenizer:
     library.decoder = decoders.WordPiece()
     trained(library, trainers.WordPieceTrainer(vocab_size=160, special_tokens=special, show_progress=False))
     library.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
     return Tokenizer(library, {**dict(zip(names, special, strict=True)), "do_lower_case": True})

@@ -26,6 +26,7 @@ LLAMA = {
     "intermediate_size": 44,
     "tie_word_embeddings": False,
 }
+GEMMA = LLAMA | {"head_dim": 14, "tie_word_embeddings": True}
 GPT2 = {"vocab_size": VOCAB_SIZE, "n_positions": 24, "n_embd": 32, "n_layer": 2, "n_head": 4}
 GPT_NEO = {
     "vocab_size": VOCAB_SIZE,
@@ -148,6 +149,18 @@ EXAMPLES = {
             "gelu_new, eps": BERT | {"hidden_act": "gelu_new", "layer_norm_eps": 1e-3},
         },
         leftover=("bert.embeddings.position_ids", "cls.predictions.bias", "cls.seq_relationship.weight"),
+    ),
+    "gemma": Examples(
+        shapes={
+            "wide heads, one key for all": GEMMA | {"num_key_value_heads": 1},
+            "three heads share one key": GEMMA
+            | {"hidden_size": 36, "num_attention_heads": 6, "num_key_value_heads": 2},
+            "a key for each head, odd width, untied": GEMMA
+            | {"hidden_size": 35, "num_key_value_heads": 4, "tie_word_embeddings": False},
+            "biases, eps, far rotation": GEMMA
+            | {"attention_bias": True, "rms_norm_eps": 1e-3, "rope_theta": 500_000.0},
+        },
+        leftover=("model.layers.0.self_attn.rotary_emb.inv_freq",),
     ),
     "qwen3": Examples(
         shapes={

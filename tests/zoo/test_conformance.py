@@ -226,6 +226,9 @@ def test_missing_and_additional_tensors_and_wrong_shapes_are_refused_in_one_line
 def test_every_activation_has_a_name_in_config_json_that_means_the_same_in_transformers(family, activation):
     sizes = {"vocab_size": 270, "context_length": 12, "d_model": 12, "n_layers": 1, "n_heads": 2}
     config = ModelConfig(**{**family.defaults, **sizes, "activation": activation})
+    if (family.name, activation) == ("gemma", "gelu"):  # which its config.json says for the approximation
+        assert lost_fields(family, config) == ["activation"]
+        return
     assert lost_fields(family, config) == []
     name = next(value for key, value in family.write(config).items() if key in ACTIVATION_KEYS)
     x = torch.linspace(-4, 4, 33)

@@ -15,7 +15,7 @@ from groundup.errors import UserError
 from groundup.model.encoder import Encoder
 from groundup.system.files import write_json
 from groundup.text.library import read_json
-from groundup.weights.folder import load, write_tensors
+from groundup.weights.folder import write_tensors
 from groundup.zoo import family_for, lost_fields, resolved
 from tests.zoo.conftest import Case, examples
 
@@ -150,9 +150,3 @@ def test_a_missing_tensor_is_refused_with_its_name(encoder_case):
     del tensors["pooler.dense.bias"]
     with pytest.raises(UserError, match="lack 'bert.pooler.dense.bias'"):
         ours_of(encoder_case, tensors)
-
-
-def test_opening_an_encoder_where_a_decoder_is_wanted_is_refused_in_one_line(encoder_case):
-    with pytest.raises(UserError, match="A decoder cannot have causal=False, .* Take an Encoder") as caught:
-        load(encoder_case.folder)
-    assert "\n" not in str(caught.value)

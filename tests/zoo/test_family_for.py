@@ -12,6 +12,7 @@ from groundup.zoo import FAMILIES, family_for, family_of, lost_fields
 from groundup.zoo._family import Family
 
 SIZES: dict[str, Any] = {"vocab_size": 300, "context_length": 16, "d_model": 24, "n_layers": 2, "n_heads": 4}
+GEMMA = {**FAMILIES.get("gemma").defaults, **SIZES}
 ROPE = {**FAMILIES.get("llama").defaults, **SIZES}
 
 
@@ -28,6 +29,7 @@ ROPE = {**FAMILIES.get("llama").defaults, **SIZES}
         ("qwen3", {**ROPE, "qk_norm": True, "n_kv_heads": 2}),
         ("qwen2", {**ROPE, "qkv_bias": True}),
         ("mistral", {**ROPE, "window": 4, "layer_pattern": "L"}),
+        ("gemma", {**ROPE, "norm": "rms_plus_one", "scale_embeddings": True, "activation": "gelu_tanh"}),
         ("gpt_neo", {**SIZES, "qkv_bias": False, "attention_scale": 1.0, "window": 4, "layer_pattern": "GL"}),
     ],
 )
@@ -51,6 +53,8 @@ def test_a_configuration_finds_the_family_that_says_all_of_it(name: str, fields:
         ({**SIZES, "n_segments": 2}, "gpt2, cannot have n_segments=2"),
         ({**SIZES, **FAMILIES.get("bert").defaults}, "cannot have causal=False, .*'post', n_segments=2"),
         ({**ROPE, "norm": "layer"}, "llama, cannot have norm='layer'"),
+        ({**GEMMA, "activation": "gelu"}, "gemma, cannot have activation='gelu'"),
+        ({**GEMMA, "mlp_bias": True}, "gemma, cannot have mlp_bias=True"),
         ({**ROPE, "qk_norm": True, "mlp_bias": True}, "llama, cannot have qk_norm=True"),
     ],
 )
@@ -73,6 +77,14 @@ def test_every_decoder_family_refuses_what_only_an_encoder_computes(decoder_fami
         assert lost_fields(decoder_family, config) == [field]
         with pytest.raises(UserError, match=f"{field}={value!r}"):
             family_for(config)
+
+
+@pytest.mark.parametrize("said", ["gelu", "gelu_pytorch_tanh", None])
+def test_a_gemma_that_says_gelu_means_the_approximation(said: str | None):
+    family = FAMILIES.get("gemma")
+    config_json = family.write(ModelConfig(**GEMMA)) | {"hidden_act": said}
+    kept = {key: value for key, value in config_json.items() if value is not None}
+    assert family.read(kept).activation == "gelu_tanh"
 
 
 def test_dropout_is_no_part_of_what_a_family_must_say():
@@ -100,6 +112,7 @@ def test_dropout_is_no_part_of_what_a_family_must_say():
         ("gpt_neo", {"attention_types": [[["global", "local"], 2]]}, "each of the 2 layers"),
         ("bert", {"is_decoder": True}, "switches on is_decoder"),
         ("bert", {"position_embedding_type": "relative_key"}, "position_embedding_type 'relative_key'"),
+        ("gemma", {"use_bidirectional_attention": True}, "switches on use_bidirectional_attention"),
         ("qwen3", {"use_sliding_window": True}, "switches on use_sliding_window"),
     ],
 )
@@ -111,7 +124,11 @@ def test_an_option_that_we_do_not_compute_is_refused_by_name(name: str, change: 
         family.read(config_json | change)
 
 
-@pytest.mark.parametrize("given", [{}, {"model_type": "gpt5"}])
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"model_type": "gpt5"}, *({"model_type": f"gemma{more}"} for more in ("2", "3", "3_text"))],
+    ids=str,
+)
 def test_an_unknown_kind_of_model_is_refused_with_the_known_ones(given: dict[str, Any]):
-    with pytest.raises(UserError, match="does not know. Known: bert, gpt2, gpt_neo, llama, "):
+    with pytest.raises(UserError, match="does not know. Known: bert, gemma, gpt2, gpt_neo, llama, "):
         family_of(given)

@@ -10,7 +10,7 @@ from groundup.errors import UserError
 from groundup.generation.rows import Rows, speaking
 from groundup.generation.sample import Sampling
 from groundup.text.tokenizer import StreamDecoder
-from groundup.weights.folder import Loaded
+from groundup.weights.folder import Loaded, need_decoder
 
 AT_ONCE = 32
 """So many prompts grow side by side: one step for all of them costs far less than a step for each."""
@@ -53,6 +53,7 @@ def generate(
     same alone and among others, unless two tokens are so close that rounding decides. UserError if a prompt
     does not fit the context.
     """
+    need_decoder(loaded)
     sampling = Sampling(
         temperature=temperature,
         top_k=top_k,

@@ -31,7 +31,7 @@ class Encoder(nn.Module):
         self.embedding_norm = make_norm(config)
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
-        self.pooler = nn.Linear(config.d_model, config.d_model)
+        self.pooler: nn.Linear | None = nn.Linear(config.d_model, config.d_model)  # None: its file had none
         self.initialise()
 
     def initialise(self, generator: torch.Generator | None = None) -> "Encoder":
@@ -47,6 +47,8 @@ class Encoder(nn.Module):
         self, ids: Tensor, segments: Tensor | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """(B, T) ids -> hidden states (B, T, D), and the pooled first token (B, D) that stands for the text.
+
+        A model whose file had no pooler gives the first token's hidden state in its place.
 
         segments: (B, T) which part of the text each token belongs to, by default 0; lengths: (B,) real tokens
         of each row, at least 1: the rest is padding on the right, which nobody sees. UserError if the text is
@@ -69,4 +71,5 @@ class Encoder(nn.Module):
         everything = sight(places, places, None, visible, causal=False)
         for block in self.blocks:
             x = block(x, None, everything)
-        return x, torch.tanh(self.pooler(x[:, 0]))
+        first = x[:, 0]  # (B, D)
+        return x, first if self.pooler is None else torch.tanh(self.pooler(first))

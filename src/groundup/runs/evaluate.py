@@ -19,7 +19,7 @@ from groundup.system.progress import View
 from groundup.tasks import TASKS
 from groundup.tasks._task import refuse_unfit
 from groundup.weights.checkpoints import best_checkpoint
-from groundup.weights.folder import Loaded, model_folder
+from groundup.weights.folder import Loaded, model_folder, need_decoder
 
 
 def run_tasks(loaded: Loaded, names: Sequence[str], texts: Texts, view: View) -> list[Score]:
@@ -65,6 +65,7 @@ def texts_for(loaded: Loaded, model: Path, data: str | None, max_tokens: int, vi
 
     UserError if there is no such part, or the prepared validation part is gone.
     """
+    need_decoder(loaded)
     if data is not None:
         return texts_of_source(loaded, data, max_tokens, view)
     run = next((RunFolder(p) for p in (model, *model.parents) if (p / "run.json").is_file()), None)

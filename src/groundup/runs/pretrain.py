@@ -46,7 +46,7 @@ from groundup.training.loop import State, train
 from groundup.training.precision import pick_precision, use_fast_float32
 from groundup.training.snapshot import restore
 from groundup.weights.checkpoints import Checkpoint
-from groundup.weights.folder import Loaded, load, read_tensors, save
+from groundup.weights.folder import Loaded, load, need_decoder, read_tensors, save
 from groundup.zoo import family_for
 
 
@@ -132,6 +132,7 @@ def make_model(recipe: Recipe, prepared: Prepared, device: torch.device) -> Load
     """A new model from the recipe's seed, or the one it starts `from`."""
     if "from" in recipe.model:
         base = load(recipe.model["from"])
+        need_decoder(base)
         model, config = base.model, base.config
         check_context(config, recipe.train.sequence_length)
     else:

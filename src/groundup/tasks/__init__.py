@@ -7,7 +7,7 @@ from groundup.evaluation.score import Score
 from groundup.evaluation.texts import Texts
 from groundup.registry import Folder
 from groundup.tasks._task import Task, refuse_unfit
-from groundup.weights.folder import Loaded
+from groundup.weights.folder import Loaded, need_decoder
 
 TASKS: Folder[Task] = Folder("groundup.tasks", "TASK", "task")
 
@@ -22,6 +22,7 @@ def evaluate(
     documents: what to evaluate on; by default unseen documents of the village, whose best possible loss is
     known. limit: the first so many only. The score's `protocol` names the texts.
     """
+    need_decoder(loaded)
     found = TASKS.get(task) if isinstance(task, str) else task
     floor, source = None, "given texts"
     if documents is None:

@@ -1,5 +1,6 @@
 """Read and build the objects of Hugging Face's `tokenizers`; one line for each thing that can be wrong."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,6 @@ LARGEST_VOCABULARY = 10_000_000  # ids; a broken file could ask for more memory 
 OTHER_FORMS = {
     "tokenizer.model": "the form of SentencePiece",
     "spiece.model": "the form of SentencePiece",
-    "vocab.txt": "the form of BERT",
 }
 
 
@@ -97,7 +97,7 @@ def read_tokenizer_json(path: Path) -> Tokenizer:
 
 def what_is_missing(folder: Path) -> str:
     """What a folder without a tokenizer should hold, and how to get there from what it does hold."""
-    expected = "expected tokenizer.json, or vocab.json with merges.txt."
+    expected = "expected tokenizer.json, vocab.json with merges.txt, or vocab.txt."
     for name, kind in OTHER_FORMS.items():
         if os.path.exists(folder / name):
             return (
@@ -129,6 +129,15 @@ def for_plain_text(library: Tokenizer) -> Tokenizer:
     copy = Tokenizer.from_str(json.dumps(description))
     copy.encode_special_tokens = True
     return copy
+
+
+def fingerprint_of(library: Tokenizer) -> str:
+    """sha256 of what tokenizer.json means, whatever its layout: the same for equal tokenizers."""
+    meaning = json.loads(library.to_str())
+    merges = meaning["model"].get("merges")
+    if merges:  # written as "a b" by older versions of the library
+        meaning["model"]["merges"] = [m.split(" ") if isinstance(m, str) else m for m in merges]
+    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager

@@ -5,8 +5,6 @@ the work, because it is about ten times faster.
 """
 
 import codecs
-import hashlib
-import json
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
@@ -25,26 +23,18 @@ from groundup.text.fast import fast_encoder, has_long_run
 from groundup.text.library import (
     byte_level_bpe,
     encoding_errors,
+    fingerprint_of,
     for_plain_text,
     read_gpt2_files,
-    read_json,
     read_tokenizer_json,
     what_is_missing,
 )
 from groundup.text.patterns import split_pattern
+from groundup.text.stored import BORDER, CONFIG, add_later_tokens, name_of, read_settings, read_word_pieces
 
-BORDER = "<|endoftext|>"  # stands before each document
 PAD = "<|pad|>"
 SPECIAL_TOKENS = (BORDER, PAD, "<|user|>", "<|assistant|>", "<|end|>")  # of the tokenizers trained here
 
-# For tokenizer_config.json: the class of transformers that takes tokenizer.json as it is.
-CONFIG = {
-    "tokenizer_class": "PreTrainedTokenizerFast",
-    "bos_token": BORDER,
-    "eos_token": BORDER,
-    "unk_token": BORDER,
-    "clean_up_tokenization_spaces": False,
-}
 WORTH_PREPARING = 100_000  # characters; preparing tiktoken takes half a second for GPT-2's 50,000 merges
 
 
@@ -70,17 +60,15 @@ class Tokenizer:
     @staticmethod
     def from_folder(folder: Path | str) -> "Tokenizer":
         """Read the tokenizer of a Hugging Face folder. UserError if there is none that can be read."""
-        folder = Path(folder)
-        # os.path.exists, unlike Path.exists, also answers for a name that no folder can have.
-        files = (folder / "tokenizer_config.json", folder / "special_tokens_map.json")
-        config, names = (read_json(file) if os.path.exists(file) else {} for file in files)
-        # Older folders name their special tokens in the second file only.
-        config |= {key: name for key, name in names.items() if config.get(key) is None}
+        folder, config = Path(folder), read_settings(Path(folder))
         if os.path.exists(folder / "tokenizer.json"):
             return Tokenizer(read_tokenizer_json(folder / "tokenizer.json"), config)
         if os.path.exists(folder / "merges.txt") and os.path.exists(folder / "vocab.json"):
             old_kind = Tokenizer.from_gpt2_files(folder / "merges.txt", folder / "vocab.json")
+            add_later_tokens(old_kind.library, folder, config)
             return Tokenizer(old_kind.library, {**old_kind.config, **config})
+        if os.path.exists(folder / "vocab.txt"):
+            return Tokenizer(*read_word_pieces(folder / "vocab.txt", config))
         raise UserError(f"There is no tokenizer in {folder}: {what_is_missing(folder)}")
 
     @staticmethod
@@ -122,6 +110,16 @@ class Tokenizer:
         )
 
     @property
+    def begin_id(self) -> int:
+        """The id that begins a text by the model's own word, its bos; where it has none, the border."""
+        return self._id_of.get(self._configured("bos_token") or "", self.border_id)
+
+    @property
+    def end_id(self) -> int:
+        """The id that ends a text by the model's own word, its eos; where it has none, the border."""
+        return self._id_of.get(self._configured("eos_token") or "", self.border_id)
+
+    @property
     def pad_id(self) -> int | None:
         """The id that fills up short rows, or None where the tokenizer has none."""
         return self._id_of.get(self._configured("pad_token") or PAD)
@@ -154,6 +152,17 @@ class Tokenizer:
         clean = [without_surrogates(text) for text in texts]
         with encoding_errors():
             return [found.ids for found in self._reader.encode_batch_fast(clean, add_special_tokens=False)]
+
+    def encode_framed(self, text: str, second: str | None = None) -> tuple[list[int], list[int]]:
+        """A text, or a pair of texts, as its model reads it: (ids, segments), equally many.
+
+        What the tokenizer's template says stands around them: of BERT, [CLS] first and [SEP] behind each. The
+        segment of an id is 0 in the first text and 1 in the second. Names of special tokens are plain text.
+        """
+        pair = [without_surrogates(part) for part in (text, second) if part is not None]
+        with encoding_errors():
+            framed = self._reader.encode(*pair)
+        return framed.ids, framed.type_ids
 
     def ends(self, text: str) -> list[int]:
         """Where each token ends in the text, in characters; one place for each id that `encode` gives.
@@ -189,11 +198,7 @@ class Tokenizer:
     @cached_property
     def fingerprint(self) -> str:
         """sha256 of what tokenizer.json means, whatever its layout: the same for equal tokenizers."""
-        meaning = json.loads(self.library.to_str())
-        merges = meaning["model"].get("merges")
-        if merges:  # written as "a b" by older versions of the library
-            meaning["model"]["merges"] = [m.split(" ") if isinstance(m, str) else m for m in merges]
-        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+        return fingerprint_of(self.library)
 
     def save(self, folder: Path | str) -> None:
         """Write tokenizer.json and tokenizer_config.json: transformers' AutoTokenizer gives equal ids."""
@@ -223,10 +228,8 @@ class Tokenizer:
         return self.special_tokens[token]
 
     def _configured(self, key: str) -> str | None:
-        """A token named in tokenizer_config.json, which stands there as a text or as {"content": text}."""
-        value = self.config.get(key)
-        name = value.get("content") if isinstance(value, dict) else value
-        return name if isinstance(name, str) else None
+        """A token named in tokenizer_config.json."""
+        return name_of(self.config.get(key))
 
     def _in_range(self, ids: Iterable[int]) -> list[int]:
         return [id for id in map(int, ids) if 0 <= id < self.vocab_size]

@@ -1,18 +1,22 @@
 """A model's folder in the Hugging Face form: load it, save it. What is written here opens in transformers."""
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from groundup.errors import UserError, did_you_mean
 from groundup.model.config import ModelConfig
 from groundup.model.decoder import Decoder
+from groundup.model.encoder import Encoder
 from groundup.system.files import whole_folder, write_json, write_text
 from groundup.text.library import read_json
 from groundup.text.tokenizer import Tokenizer
@@ -21,12 +25,14 @@ from groundup.zoo import family_for, family_of
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 TRIES = 3  # to load from a run that goes on: each new checkpoint can delete the one that is being read
 
+Model = TypeVar("Model", bound=Decoder | Encoder, default=Decoder)
+
 
 @dataclass
-class Loaded:
-    """A model with all that is needed to use it."""
+class Loaded(Generic[Model]):
+    """A model with all that is needed to use it. Where only `Loaded` is written, its model is a decoder."""
 
-    model: Decoder
+    model: Model
     tokenizer: Tokenizer
     config: ModelConfig
     card: str = ""  # README.md of the folder: where the model comes from, in words
@@ -37,10 +43,22 @@ class Loaded:
         return self.model.tokens.weight.device
 
 
+def need_decoder(loaded: Loaded[Any]) -> None:
+    """UserError if the model is no decoder: an encoder cannot say which token comes next."""
+    if not isinstance(loaded.model, Decoder):
+        raise UserError(
+            "This model is an encoder: it reads a whole text at once and cannot say which token comes next. "
+            "Choose a decoder, such as a GPT-2 or a Llama."
+        )
+
+
 def load(
     where: Path | str, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-) -> Loaded:
+) -> Loaded[Any]:
     """Load a model from a folder, or from a run (its finished model, else its newest checkpoint).
+
+    Its config.json says whether the model is a Decoder or an Encoder. An encoder whose file has no pooler is
+    loaded without one, and a warning says so.
 
     dtype: what to compute in; by default float32. UserError for whatever is wrong with the folder. A run may
     go on meanwhile: if it deletes the checkpoint that is being read, its newest is taken instead.
@@ -60,7 +78,7 @@ def load(
     )
 
 
-def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.dtype | None) -> Loaded:
+def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.dtype | None) -> Loaded[Any]:
     config_json = read_json(folder / "config.json")
     family = family_of(config_json)
     config = family.read(config_json)
@@ -68,10 +86,14 @@ def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.d
     readme = folder / "README.md"
     card = readme.read_text(encoding="utf-8") if readme.exists() else ""
     with torch.device("meta"):
-        model = Decoder(config)
+        model = family.model(config)
     model = model.to(dtype or torch.float32).to_empty(device=device or "cpu")
-    model.tie()
+    if isinstance(model, Decoder):
+        model.tie()
     family.table.pull(model, read_tensors(folder), tied=config.tie_embeddings)
+    missing = [name for name in family.table.optional if getattr(model, name) is None]
+    if missing:
+        warnings.warn(f"The weights in {folder} have no {', '.join(missing)}: the model does without.")
     tokenizer = Tokenizer.from_folder(folder)
     if tokenizer.vocab_size > config.vocab_size:
         raise UserError(
@@ -81,19 +103,21 @@ def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.d
     return Loaded(model.eval(), tokenizer, config, card)
 
 
-def save(folder: Path | str, loaded: Loaded) -> Path:
+def save(folder: Path | str, loaded: Loaded[Any]) -> Path:
     """Save a model as a Hugging Face folder, whole or not at all. Returns the folder."""
     with whole_folder(folder) as part:
         write_model(part, loaded)
     return Path(folder)
 
 
-def write_model(folder: Path, loaded: Loaded) -> None:
+def write_model(folder: Path, loaded: Loaded[Any]) -> None:
     """Write the files of a model into a folder: config, weights, tokenizer, how to generate, card."""
     model, config, tokenizer = loaded.model, loaded.config, loaded.tokenizer
-    family = family_for(config)
+    family = family_for(config, type(model))
     dtype = str(model.tokens.weight.dtype).removeprefix("torch.")
-    ends = {"bos_token_id": tokenizer.border_id, "eos_token_id": tokenizer.border_id}
+    ends: dict[str, int] = {}
+    if isinstance(model, Decoder):
+        ends = {"bos_token_id": tokenizer.begin_id, "eos_token_id": tokenizer.end_id}
     if tokenizer.pad_id is not None:
         ends["pad_token_id"] = tokenizer.pad_id
     head = {
@@ -103,9 +127,9 @@ def write_model(folder: Path, loaded: Loaded) -> None:
         "torch_dtype": dtype,
     }
     write_json(folder / "config.json", {**head, **family.write(config), **ends})
-    write_json(
-        folder / "generation_config.json", {**ends, "do_sample": True, "temperature": 0.8, "top_k": 50}
-    )
+    if isinstance(model, Decoder):
+        how = {"do_sample": True, "temperature": 0.8, "top_k": 50}
+        write_json(folder / "generation_config.json", {**ends, **how})
     tensors = {name: t.cpu() for name, t in family.table.push(model, tied=config.tie_embeddings).items()}
     write_tensors(folder / SINGLE, tensors)
     tokenizer.save(folder)

@@ -38,6 +38,7 @@ class NameTable:
     unprefixed: tuple[str, ...] = ("lm_head.",)  # their names that never carry the prefix
     ignored: tuple[str, ...] = ()  # regular expressions of buffers that older files hold
     aliases: tuple[tuple[str, str], ...] = ()  # ends of names in older files, and what stands there today
+    optional: tuple[str, ...] = ()  # our modules that some files lack: the model then does without
 
     def push(self, model: nn.Module, *, tied: bool) -> dict[str, Tensor]:
         """Our parameters under their names and in their form. Tied embeddings are written once."""
@@ -51,9 +52,16 @@ class NameTable:
         return theirs
 
     def pull(self, model: nn.Module, tensors: Mapping[str, Tensor], *, tied: bool) -> None:
-        """Copy their tensors into our parameters. UserError for missing, left-over or misshapen ones."""
-        ours = dict(model.named_parameters(remove_duplicate=False))
+        """Copy their tensors into our parameters. UserError for missing, left-over or misshapen ones.
+
+        Of the `optional` modules, those that the file does not have become None.
+        """
         found = {self._full_name(name): name for name in tensors if not self._is_ignored(name)}
+        for rule in self.rules:
+            for module in set(rule.ours) & set(self.optional):
+                if not any(name.startswith(f"{rule.theirs}.") for name in found):
+                    setattr(model, module, None)
+        ours = dict(model.named_parameters(remove_duplicate=False))
         for names, their_name, transposed in self._pairs(ours):
             if their_name not in found:
                 if tied and names == (UNEMBEDDING,):

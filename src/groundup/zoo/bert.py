@@ -76,6 +76,7 @@ FAMILY = Family(
         prefix="bert.",
         ignored=(r"cls\..*", r"(bert\.)?embeddings\.position_ids"),  # the heads that guess hidden words
         aliases=(("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")),
+        optional=("pooler",),  # which a model that only guesses hidden words does without
         rules=(
             Rule("tokens", "bert.embeddings.word_embeddings"),
             Rule("positions", "bert.embeddings.position_embeddings"),
