@@ -1,14 +1,10 @@
 """A model's folder in the Hugging Face form: load it, save it. What is written here opens in transformers."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from groundup.errors import UserError, did_you_mean
 from groundup.model.config import ModelConfig
@@ -16,9 +12,9 @@ from groundup.model.decoder import Decoder
 from groundup.system.files import whole_folder, write_json, write_text
 from groundup.text.library import read_json
 from groundup.text.tokenizer import Tokenizer
+from groundup.weights.tensors import SHARD_BYTES, read_tensors, write_model_tensors
 from groundup.zoo import family_for, family_of
 
-SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 TRIES = 3  # to load from a run that goes on: each new checkpoint can delete the one that is being read
 
 
@@ -88,37 +84,34 @@ def save(folder: Path | str, loaded: Loaded) -> Path:
     return Path(folder)
 
 
-def write_model(folder: Path, loaded: Loaded) -> None:
-    """Write the files of a model into a folder: config, weights, tokenizer, how to generate, card."""
+def write_model(
+    folder: Path, loaded: Loaded, *, dtype: torch.dtype | None = None, shard_bytes: float = SHARD_BYTES
+) -> None:
+    """Write the files of a model into a folder: config, weights, tokenizer, how to generate, card.
+
+    dtype: what to write the weights as; by default as they are. shard_bytes: no file of weights is larger.
+    """
     model, config, tokenizer = loaded.model, loaded.config, loaded.tokenizer
     family = family_for(config)
-    dtype = str(model.tokens.weight.dtype).removeprefix("torch.")
+    written_as = str(dtype or model.tokens.weight.dtype).removeprefix("torch.")
     ends = {"bos_token_id": tokenizer.border_id, "eos_token_id": tokenizer.border_id}
     if tokenizer.pad_id is not None:
         ends["pad_token_id"] = tokenizer.pad_id
     head = {
         "architectures": [family.architecture],
         "model_type": family.model_type,
-        "dtype": dtype,
-        "torch_dtype": dtype,
+        "dtype": written_as,
+        "torch_dtype": written_as,
     }
     write_json(folder / "config.json", {**head, **family.write(config), **ends})
     write_json(
         folder / "generation_config.json", {**ends, "do_sample": True, "temperature": 0.8, "top_k": 50}
     )
-    tensors = {name: t.cpu() for name, t in family.table.push(model, tied=config.tie_embeddings).items()}
-    write_tensors(folder / SINGLE, tensors)
+    tensors = family.table.push(model, tied=config.tie_embeddings)
+    write_model_tensors(folder, tensors, dtype=dtype, shard_bytes=shard_bytes)
     tokenizer.save(folder)
     if loaded.card:
         write_text(folder / "README.md", loaded.card)
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a safetensors file that the same people may read as any other file made here."""
-    path.touch()
-    usual = path.stat().st_mode
-    save_file(dict(tensors), path, metadata={"format": "pt"})
-    path.chmod(usual)  # safetensors puts a file of its own there, which only its owner may read
 
 
 def model_folder(where: Path | str) -> Path:
@@ -148,26 +141,3 @@ def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in a folder, oldest first; what has another form of name is somebody's own."""
     named = (path for path in folder.glob("step-*") if path.name.removeprefix("step-").isdecimal())
     return sorted(named, key=lambda path: int(path.name.removeprefix("step-")))
-
-
-def read_tensors(folder: Path) -> Mapping[str, Tensor]:
-    """All tensors of a folder, from one file or from the shards that its index names."""
-    if (folder / SINGLE).is_file():
-        return _read_safetensors(folder / SINGLE)
-    if (folder / INDEX).is_file():
-        shards = sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))
-        return {
-            name: tensor for shard in shards for name, tensor in _read_safetensors(folder / shard).items()
-        }
-    raise UserError(f"{folder} holds no {SINGLE}. Get the model's weights in the safetensors form.")
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise UserError(f"The index names {path.name}, which is not there. Get the missing file.") from None
-    except SafetensorError as error:
-        raise UserError(
-            f"{path} is damaged ({error}). Get the file again, or use another checkpoint."
-        ) from None

@@ -239,7 +239,7 @@ def _plain_names(found: Mapping[Any, Any]) -> dict[str, Tensor]:
 
 def _without(tensors: dict[str, Tensor], ignored: tuple[str, ...], tied: str | bool) -> dict[str, Tensor]:
     """Without buffers that mean nothing, and without the second copy of a tied matrix."""
-    buffers = re.compile("|".join((*ignored, r"transformer\.h\.\d+\.attn\.(masked_)?bias")))
+    buffers = re.compile("|".join(ignored))
     return {name: t for name, t in tensors.items() if name != tied and not buffers.fullmatch(name)}
 
 
