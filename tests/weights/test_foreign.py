@@ -107,7 +107,7 @@ def test_the_form_with_an_optimizer_and_a_tied_head_is_read_too(tmp_path, bytes_
 
 
 def test_a_state_dict_of_transformers_gpt2_lies_on_its_side_and_is_turned(tmp_path, bytes_tokenizer):
-    config = GPT2Config(vocab_size=264, n_positions=12, n_embd=64, n_layer=2, n_head=1)
+    config = GPT2Config(vocab_size=264, n_positions=12, n_embd=64, n_layer=2, n_head=1, n_inner=40)
     theirs = shaken(GPT2LMHeadModel(config))
     torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
     loaded = load_foreign(tmp_path / "theirs.pth")
@@ -229,6 +229,8 @@ MISSHAPEN = r"'transformer.h.1.ln_2.weight' .* has shape \(7,\), but its model_a
         (lambda saved: saved["model"].clear(), "no model that groundup knows"),
         (lambda saved: saved["model_args"].update(n_head=5), "not a multiple of n_heads=5"),
         (lambda saved: saved["model_args"].update(n_layer="two"), "n_layer='two' in model_args"),
+        (lambda saved: saved["model_args"].update(n_embd=24.0), "n_embd=24.0 in model_args"),
+        (lambda saved: saved["model_args"].update(dropout="no"), "dropout='no' in model_args"),
         (lambda saved: saved["model_args"].update(vocab_size=265), r"ask for \(265, 24\)"),
         (lambda saved: saved["model_args"].update(n_layer=3), "lacks 'transformer.h.2."),
     ],

@@ -160,6 +160,7 @@ def test_what_llama_cpp_cannot_say_or_compute_is_refused_with_the_reason(tmp_pat
         (make("gpt2", activation="silu"), "gpt2 cannot compute activation='silu'"),
         (make("llama", activation="gelu"), "llama cannot compute activation='gelu'"),
         (make("gpt2", attention_scale=1.0), "cannot compute attention_scale=1.0"),
+        (make("qwen2", d_head=32), "qwen2 cannot compute d_head=32"),
         (make("qwen3", qkv_bias=True, out_bias=True), "cannot compute qkv_bias=True"),
         (make("qwen2", rope_scaling=SCALED["llama llama3"]["rope_scaling"]), "cannot compute rope_scaling"),
     ]:

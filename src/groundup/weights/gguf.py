@@ -102,6 +102,9 @@ def check_gguf(loaded: Loaded) -> list[str]:
         config.attention_scale not in (None, config.head_width**-0.5)
         and f"attention_scale={config.attention_scale}",
         name == "qwen3" and config.qkv_bias and "qkv_bias=True",
+        name == "qwen2"
+        and config.n_heads * config.head_width != config.d_model
+        and f"d_head={config.d_head}",
         name != "llama"
         and config.rope_scaling is not None
         and config.rope_scaling.kind == "llama3"

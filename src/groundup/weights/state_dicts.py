@@ -113,9 +113,8 @@ def fill(foreign: Foreign, path: Path) -> Decoder:
         model = Decoder(foreign.config)
     tied, tensors = foreign.config.tie_embeddings, foreign.tensors
     wanted = {name: tuple(t.shape) for name, t in foreign.table.push(model, tied=tied).items()}
-    kinds = {
-        _kind(name) for name in tensors
-    }  # what one layer has and another lacks was not left out, but lost
+    # A bias that one layer has and another lacks was not left out by the project: it is lost.
+    kinds = {_kind(name) for name in tensors}
     optional = [name for name in wanted if re.fullmatch(foreign.optional, name)]
     zeros = [name for name in optional if _kind(name) not in kinds]
     if zeros:
@@ -151,12 +150,14 @@ def _nanogpt(path: Path, tensors: dict[str, Tensor], given: Any, n_heads: int | 
         "n_layer": _layers(tensors, "transformer.h."),
     }
     arguments = {**measured, "n_head": n_heads, "dropout": 0.0, **(given if isinstance(given, dict) else {})}
-    for name in (*measured, "n_head", "dropout"):
-        if not isinstance(arguments[name], int | float | None):
-            raise UserError(f"{path} has {name}={arguments[name]!r} in model_args, which is no number.")
+    wanted = dict.fromkeys(measured, int) | {"n_head": int | None, "dropout": int | float}
+    for name, kind in wanted.items():
+        if not isinstance(arguments[name], kind):
+            raise UserError(f"{path} has {name}={arguments[name]!r} in model_args, which is no such number.")
     notes: list[str] = []
     # The option came later than the files: where model_args do not name it, the biases are there.
     has_biases = arguments.get("bias", True) if isinstance(given, dict) else False
+    inner = tensors.get("transformer.h.0.mlp.c_fc.bias")
     on_its_side = tensors.get("transformer.h.0.attn.c_attn.weight", torch.empty(0)).shape[:1] == (d_model,)
     config = ModelConfig(
         vocab_size=arguments["vocab_size"],
@@ -164,9 +165,10 @@ def _nanogpt(path: Path, tensors: dict[str, Tensor], given: Any, n_heads: int | 
         d_model=arguments["n_embd"],
         n_layers=arguments["n_layer"],
         n_heads=_heads(path, arguments["n_embd"], arguments["n_head"], notes),
+        d_ff=None if inner is None else len(inner),
         # nanoGPT computes the exact GELU, also with OpenAI's weights, which learned with the tanh form.
         activation="gelu_tanh" if on_its_side else "gelu",
-        dropout=arguments["dropout"] or 0.0,
+        dropout=arguments["dropout"],
         tie_embeddings=_tied(tensors, "transformer.wte.weight", "lm_head.weight"),
     )
     return Foreign(
