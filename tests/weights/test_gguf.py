@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from groundup.errors import UserError
 from groundup.model.config import ModelConfig, RopeScaling
@@ -84,6 +84,7 @@ def test_a_float32_file_read_back_has_the_same_bits(tmp_path, kind):
 # transformers leaves out the biases of a Llama's attention when it reads GGUF, and its own head width.
 @pytest.mark.parametrize("kind", ["gpt2", "gpt2 untied", "llama", "qwen2", "qwen3"])
 def test_transformers_computes_the_same_from_the_file(tmp_path, kind):
+    pytest.importorskip("accelerate", reason="transformers needs accelerate to open GGUF.")
     loaded = make(kind)
     write_gguf(tmp_path / "model.gguf", loaded, "float32")
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="model.gguf").eval()
@@ -91,7 +92,17 @@ def test_transformers_computes_the_same_from_the_file(tmp_path, kind):
         assert_close(theirs(IDS).logits, loaded.model(IDS), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("form, share", [("fp16", 2**-11), ("bf16", 2**-9)])
+def test_transformers_reads_the_same_tokenizer_out_of_the_file(tmp_path):
+    loaded = make("gpt2")
+    write_gguf(tmp_path / "model.gguf", loaded, "float32")
+    theirs = AutoTokenizer.from_pretrained(tmp_path, gguf_file="model.gguf")
+    plain = TEXT.removesuffix("<|end|>")
+    assert theirs.encode(plain, add_special_tokens=False) == loaded.tokenizer.encode(plain)
+    assert theirs.bos_token_id == theirs.eos_token_id == loaded.tokenizer.border_id
+    assert theirs.chat_template == TEMPLATE
+
+
+@pytest.mark.parametrize("form, share", [("fp16", 2**-11), ("bf16", 2**-8)])
 def test_rounded_numbers_are_the_nearest_ones(tmp_path, form, share):
     loaded = make("llama")
     write_gguf(tmp_path / "model.gguf", loaded, form)
