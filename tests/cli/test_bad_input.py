@@ -144,6 +144,20 @@ ROWS = [
     ("tokenizer show bytes --file {dir}/none.txt", "There is no file"),
     ("tokenizer show bytes x --compare {dir}", "holds no model"),
     ("tokenizer show {dir} x", "holds no model"),
+    ("export {run} {dir}/new --to hff", "--to hff is not there. Did you mean 'hf'?"),
+    ("export {run} {dir}/new --dtype q8_0", "Known for hf: float32, bf16, fp16"),
+    ("export {run} {dir}/new --to gguf --dtype q4_0", "Did you mean 'q8_0'?"),
+    ("export {run} {dir}/new --shard-gb 0", "--shard-gb must be above 0"),
+    ("export {run} {dir}/new --shard-gb nan", "--shard-gb must be above 0"),
+    ("export {run} {dir}", "is there already"),
+    ("export {dir} {dir}/new", "holds no model"),
+    ("export {dir}/none {dir}/new", "There is no folder"),
+    ("export {dir}/good.txt {dir}/new", "neither a file of torch.save nor one of llama2.c"),
+    ("export {dir}/empty.txt {dir}/new", "empty.txt is empty"),
+    ("export {run} {dir}/small.txt/new", "a part of that path is a file"),
+    ("export {run} /proc/nowhere", "Could not write"),
+    ("export {run} {name300} --to pth", "too long"),
+    ("export {run}", "Missing argument 'target'"),
 ]
 
 

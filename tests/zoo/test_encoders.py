@@ -15,7 +15,7 @@ from groundup.errors import UserError
 from groundup.model.encoder import Encoder
 from groundup.system.files import write_json
 from groundup.text.library import read_json
-from groundup.weights.folder import write_tensors
+from groundup.weights.tensors import write_tensors
 from groundup.zoo import family_for, lost_fields, resolved
 from tests.zoo.conftest import Case, examples
 

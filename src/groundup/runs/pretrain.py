@@ -46,7 +46,8 @@ from groundup.training.loop import State, train
 from groundup.training.precision import pick_precision, use_fast_float32
 from groundup.training.snapshot import restore
 from groundup.weights.checkpoints import Checkpoint
-from groundup.weights.folder import Loaded, load, need_decoder, read_tensors, save
+from groundup.weights.folder import Loaded, load, need_decoder, save
+from groundup.weights.tensors import read_tensors
 from groundup.zoo import family_for
 
 

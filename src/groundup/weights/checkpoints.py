@@ -17,7 +17,8 @@ from torch import Tensor
 from groundup.errors import UserError
 from groundup.system.files import remove_folder, remove_leftovers, sha256, whole_folder, write_json
 from groundup.text.library import read_json
-from groundup.weights.folder import Loaded, checkpoints, write_model, write_tensors
+from groundup.weights.folder import Loaded, checkpoints, write_model
+from groundup.weights.tensors import write_tensors
 
 TRAINING, STATE, MANIFEST = "training.safetensors", "state.json", "manifest.json"
 BEST = "best.json"

@@ -2,15 +2,11 @@
 
 import os
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 from typing_extensions import TypeVar
 
 from groundup.errors import UserError, did_you_mean
@@ -20,9 +16,9 @@ from groundup.model.encoder import Encoder
 from groundup.system.files import whole_folder, write_json, write_text
 from groundup.text.library import read_json
 from groundup.text.tokenizer import Tokenizer
+from groundup.weights.tensors import SHARD_BYTES, read_tensors, write_model_tensors
 from groundup.zoo import family_for, family_of
 
-SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 TRIES = 3  # to load from a run that goes on: each new checkpoint can delete the one that is being read
 
 Model = TypeVar("Model", bound=Decoder | Encoder, default=Decoder)
@@ -110,11 +106,20 @@ def save(folder: Path | str, loaded: Loaded[Any]) -> Path:
     return Path(folder)
 
 
-def write_model(folder: Path, loaded: Loaded[Any]) -> None:
-    """Write the files of a model into a folder: config, weights, tokenizer, how to generate, card."""
+def write_model(
+    folder: Path,
+    loaded: Loaded[Any],
+    *,
+    dtype: torch.dtype | None = None,
+    shard_bytes: float = SHARD_BYTES,
+) -> None:
+    """Write the files of a model into a folder: config, weights, tokenizer, how to generate, card.
+
+    dtype: what to write the weights as; by default as they are. shard_bytes: no file of weights is larger.
+    """
     model, config, tokenizer = loaded.model, loaded.config, loaded.tokenizer
     family = family_for(config, type(model))
-    dtype = str(model.tokens.weight.dtype).removeprefix("torch.")
+    written_as = str(dtype or model.tokens.weight.dtype).removeprefix("torch.")
     ends: dict[str, int] = {}
     if isinstance(model, Decoder):
         ends = {"bos_token_id": tokenizer.begin_id, "eos_token_id": tokenizer.end_id}
@@ -123,26 +128,18 @@ def write_model(folder: Path, loaded: Loaded[Any]) -> None:
     head = {
         "architectures": [family.architecture],
         "model_type": family.model_type,
-        "dtype": dtype,
-        "torch_dtype": dtype,
+        "dtype": written_as,
+        "torch_dtype": written_as,
     }
     write_json(folder / "config.json", {**head, **family.write(config), **ends})
     if isinstance(model, Decoder):
         how = {"do_sample": True, "temperature": 0.8, "top_k": 50}
         write_json(folder / "generation_config.json", {**ends, **how})
-    tensors = {name: t.cpu() for name, t in family.table.push(model, tied=config.tie_embeddings).items()}
-    write_tensors(folder / SINGLE, tensors)
+    tensors = family.table.push(model, tied=config.tie_embeddings)
+    write_model_tensors(folder, tensors, dtype=dtype, shard_bytes=shard_bytes)
     tokenizer.save(folder)
     if loaded.card:
         write_text(folder / "README.md", loaded.card)
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a safetensors file that the same people may read as any other file made here."""
-    path.touch()
-    usual = path.stat().st_mode
-    save_file(dict(tensors), path, metadata={"format": "pt"})
-    path.chmod(usual)  # safetensors puts a file of its own there, which only its owner may read
 
 
 def model_folder(where: Path | str) -> Path:
@@ -172,26 +169,3 @@ def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in a folder, oldest first; what has another form of name is somebody's own."""
     named = (path for path in folder.glob("step-*") if path.name.removeprefix("step-").isdecimal())
     return sorted(named, key=lambda path: int(path.name.removeprefix("step-")))
-
-
-def read_tensors(folder: Path) -> Mapping[str, Tensor]:
-    """All tensors of a folder, from one file or from the shards that its index names."""
-    if (folder / SINGLE).is_file():
-        return _read_safetensors(folder / SINGLE)
-    if (folder / INDEX).is_file():
-        shards = sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))
-        return {
-            name: tensor for shard in shards for name, tensor in _read_safetensors(folder / shard).items()
-        }
-    raise UserError(f"{folder} holds no {SINGLE}. Get the model's weights in the safetensors form.")
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise UserError(f"The index names {path.name}, which is not there. Get the missing file.") from None
-    except SafetensorError as error:
-        raise UserError(
-            f"{path} is damaged ({error}). Get the file again, or use another checkpoint."
-        ) from None
