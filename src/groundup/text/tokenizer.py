@@ -78,9 +78,10 @@ class Tokenizer:
         config |= {key: name for key, name in names.items() if config.get(key) is None}
         if os.path.exists(folder / "tokenizer.json"):
             return Tokenizer(read_tokenizer_json(folder / "tokenizer.json"), config)
-        if os.path.exists(folder / "merges.txt") and os.path.exists(folder / "vocab.json"):
-            old_kind = Tokenizer.from_gpt2_files(folder / "merges.txt", folder / "vocab.json")
-            return Tokenizer(old_kind.library, {**old_kind.config, **config})
+        for merges, ids in (("merges.txt", "vocab.json"), ("vocab.bpe", "encoder.json")):  # OpenAI's names
+            if os.path.exists(folder / merges) and os.path.exists(folder / ids):
+                old_kind = Tokenizer.from_gpt2_files(folder / merges, folder / ids)
+                return Tokenizer(old_kind.library, {**old_kind.config, **config})
         raise UserError(f"There is no tokenizer in {folder}: {what_is_missing(folder)}")
 
     @staticmethod

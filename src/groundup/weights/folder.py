@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -16,9 +18,10 @@ from groundup.model.decoder import Decoder
 from groundup.system.files import whole_folder, write_json, write_text
 from groundup.text.library import read_json
 from groundup.text.tokenizer import Tokenizer
+from groundup.weights.openai import is_openai_folder, openai_config, openai_tensors
+from groundup.weights.places import CONFIG, INDEX, SINGLE, fetch_config, fetch_model, is_elsewhere
 from groundup.zoo import family_for, family_of
 
-SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 TRIES = 3  # to load from a run that goes on: each new checkpoint can delete the one that is being read
 
 
@@ -42,6 +45,8 @@ def load(
 ) -> Loaded:
     """Load a model from a folder, or from a run (its finished model, else its newest checkpoint).
 
+    where: also "openai:124M" for OpenAI's own GPT-2, and "hf:ORG/NAME" or "hf:ORG/NAME@REVISION" for a model
+    on the Hugging Face hub; what is missing of these is downloaded, with progress on stderr.
     dtype: what to compute in; by default float32. UserError for whatever is wrong with the folder. A run may
     go on meanwhile: if it deletes the checkpoint that is being read, its newest is taken instead.
     """
@@ -61,7 +66,7 @@ def load(
 
 
 def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.dtype | None) -> Loaded:
-    config_json = read_json(folder / "config.json")
+    config_json = _config_json(folder)
     family = family_of(config_json)
     config = family.read(config_json)
     # Read before what must be there: a folder that is deleted meanwhile cannot pass for one without a card.
@@ -102,7 +107,7 @@ def write_model(folder: Path, loaded: Loaded) -> None:
         "dtype": dtype,
         "torch_dtype": dtype,
     }
-    write_json(folder / "config.json", {**head, **family.write(config), **ends})
+    write_json(folder / CONFIG, {**head, **family.write(config), **ends})
     write_json(
         folder / "generation_config.json", {**ends, "do_sample": True, "temperature": 0.8, "top_k": 50}
     )
@@ -122,7 +127,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def model_folder(where: Path | str) -> Path:
-    """The folder that holds config.json: `where` itself, or the best place inside a run's folder."""
+    """The folder that holds config.json: `where` itself, or the best place inside a run's folder.
+
+    A model that lies elsewhere is fetched. A folder of OpenAI's GPT-2 has hparams.json instead.
+    """
+    if is_elsewhere(where):
+        return fetch_model(where)
     folder = Path(where)
     if not os.path.exists(folder):  # unlike Path.exists, it also answers for a name that no folder can have
         near = folder.parent.iterdir() if os.path.isdir(folder.parent) else ()
@@ -131,9 +141,9 @@ def model_folder(where: Path | str) -> Path:
             f"There is no folder {folder}.{did_you_mean(folder.name, others)} "
             f"Give a model's or a run's folder."
         )
-    if (folder / "config.json").is_file():
+    if (folder / CONFIG).is_file() or is_openai_folder(folder):
         return folder
-    if (folder / "model" / "config.json").is_file():
+    if (folder / "model" / CONFIG).is_file():
         return folder / "model"
     kept = checkpoints(folder / "checkpoints")
     if kept:
@@ -142,6 +152,19 @@ def model_folder(where: Path | str) -> Path:
         f"{folder} holds no model: neither config.json nor a checkpoint. "
         f"Give a model's folder, or a run's that has saved something."
     )
+
+
+def read_config(where: Path | str) -> ModelConfig:
+    """The configuration of a model that is not loaded; of one that lies elsewhere only that is fetched."""
+    config_json = fetch_config(where) if is_elsewhere(where) else _config_json(model_folder(where))
+    return family_of(config_json).read(config_json)
+
+
+def _config_json(folder: Path) -> dict[str, Any]:
+    """What config.json says, or would say of OpenAI's GPT-2."""
+    if is_openai_folder(folder) and not (folder / CONFIG).is_file():
+        return openai_config(folder)
+    return read_json(folder / CONFIG)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -159,7 +182,20 @@ def read_tensors(folder: Path) -> Mapping[str, Tensor]:
         return {
             name: tensor for shard in shards for name, tensor in _read_safetensors(folder / shard).items()
         }
+    if is_openai_folder(folder):
+        return openai_tensors(folder)
     raise UserError(f"{folder} holds no {SINGLE}. Get the model's weights in the safetensors form.")
+
+
+def stored_dtype(folder: Path) -> torch.dtype:
+    """The form of a folder's numbers: float16 or bfloat16 where all of them have it, else float32."""
+    files = [folder / SINGLE] if (folder / SINGLE).is_file() else sorted(folder.glob("*.safetensors"))
+    kinds: set[str] = set()
+    for file in files:
+        with suppress(SafetensorError), safe_open(file, "pt") as tensors:  # reading it will tell the damage
+            kinds |= {tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118
+    halves = {"F16": torch.float16, "BF16": torch.bfloat16}
+    return halves.get(kinds.pop(), torch.float32) if len(kinds) == 1 else torch.float32
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -53,7 +53,7 @@ class NameTable:
     def pull(self, model: nn.Module, tensors: Mapping[str, Tensor], *, tied: bool) -> None:
         """Copy their tensors into our parameters. UserError for missing, left-over or misshapen ones."""
         ours = dict(model.named_parameters(remove_duplicate=False))
-        found = {self._full_name(name): name for name in tensors if not self._is_ignored(name)}
+        found = self.known(tensors)
         for names, their_name, transposed in self._pairs(ours):
             if their_name not in found:
                 if tied and names == (UNEMBEDDING,):
@@ -80,6 +80,10 @@ class NameTable:
         if found:
             some = ", ".join(sorted(found.values())[:5])
             raise UserError(f"The weights hold {len(found)} tensors that this family does not have: {some}.")
+
+    def known(self, names: Iterable[str]) -> dict[str, str]:
+        """Names in a file by what they are called today, with the prefix; without those that mean nothing."""
+        return {self._full_name(name): name for name in names if not self._is_ignored(name)}
 
     def _pairs(self, ours: Iterable[str]) -> Iterator[tuple[tuple[str, ...], str, bool]]:
         """(our names, their name, transposed) for every parameter; each of ours must have a rule."""
