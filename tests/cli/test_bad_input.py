@@ -150,6 +150,7 @@ ROWS = [
     ("import hf:someone/something {dir}/new", "HF_HUB_OFFLINE"),
     ("import openai:124M {dir}/new", "HF_HUB_OFFLINE"),
     ("import {dir}/none {dir}/new", "There is no folder"),
+    ("import {name300} {dir}/new", "There is no folder"),
     ("import {dir} {dir}/new", "holds no model"),
     ("import openai:124M {run}", "is there already"),
     ("import openai:124M {dir}/good.txt", "is there already"),

@@ -14,12 +14,16 @@ from transformers import AutoModelForCausalLM
 from groundup.errors import UserError
 from groundup.runs import importing
 from groundup.runs.importing import check_openai, compare_tensors, import_model
+from groundup.runs.pretrain import pretrain
+from groundup.runs.recipe import make_recipe
+from groundup.weights import openai
 from groundup.weights.folder import Loaded, load, save
 from groundup.zoo.gpt2 import FAMILY
-from tests.runs.conftest import quiet_view, said
+from tests.runs.conftest import TINY, quiet_view, said
 from tests.weights.bundles import write_bundle
 from tests.weights.make_openai_tiny import variables
 
+TINY_SIZE = {"vocab_size": 51, "context_length": 12, "d_model": 16, "n_layers": 2, "n_heads": 2}
 OPENAI_TINY = Path(__file__).parent.parent / "weights" / "openai_tiny"
 Make = Callable[..., Loaded]
 
@@ -127,6 +131,26 @@ def test_every_difference_between_tensors_is_found(ours: dict[str, torch.Tensor]
         compare_tensors(theirs, ours, Path("x"))
 
 
+def test_a_recipe_starts_from_openais_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setitem(FAMILY.sizes, "tiny", TINY_SIZE)
+    kept = tmp_path / "cache" / "groundup" / "downloads" / "gpt2" / "tiny"
+    shutil.copytree(OPENAI_TINY, kept)
+    (kept / "model.ckpt.meta").write_bytes(b"a graph of operations")
+    monkeypatch.setattr(openai, "GPT2_FILES", {})  # the vocabulary is no real one
+    train = {**TINY["train"], "steps": 2, "tokens_per_step": 96, "sequence_length": 12, "learning_rate": 1e-9}
+    sample, tasks = {"every": 2, "prompts": [""]}, {"tasks": ["perplexity"]}
+    table = {**TINY, "model": {"from": "openai:tiny"}, "train": train, "sample": sample, "evaluate": tasks}
+    del table["tokenizer"]
+    run = pretrain(make_recipe(table), tmp_path / "run", quiet_view(), device="cpu")
+    trained, base = load(run.model), load(OPENAI_TINY)
+    assert trained.config == base.config
+    assert trained.tokenizer.fingerprint == base.tokenizer.fingerprint
+    for after, before in zip(trained.model.parameters(), base.model.parameters(), strict=True):
+        torch.testing.assert_close(after, before, atol=1e-7, rtol=0)
+        assert after.ndim == 1 or not torch.equal(after, before), "it has learned, if only by very little"
+
+
 @pytest.fixture
 def small_gpt2(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loaded:
     """OpenAI's vocabulary and a narrow model with random numbers in OpenAI's form, written and read back."""
@@ -159,8 +183,7 @@ def test_another_shape_or_vocabulary_than_the_published_one_is_found(
     loaded = load(OPENAI_TINY)
     with pytest.raises(UserError, match="This is not OpenAI's model: its shape is"):
         check_openai("124M", loaded, tmp_path)
-    size = {"vocab_size": 51, "context_length": 12, "d_model": 16, "n_layers": 2, "n_heads": 2}
-    monkeypatch.setitem(FAMILY.sizes, "tiny", size)
+    monkeypatch.setitem(FAMILY.sizes, "tiny", TINY_SIZE)
     with pytest.raises(UserError, match="the ids of 'Hello, I am' is .*, expected .15496, 11, 314, 716"):
         check_openai("tiny", loaded, tmp_path)
 

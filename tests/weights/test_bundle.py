@@ -197,6 +197,8 @@ def refused() -> Iterator[tuple[str, bytes, str]]:
     yield "text", table(row(dtype=7)), "'a' as TensorFlow's data type 7"
     yield "slices", table(row(more=field(7, b""))), "'a' in several slices"
     yield "wrong dtype", table(row(dtype=2)), "'a' do not match their checksum"
+    yield "a word for a number", table(row(more=field(4, b"word"))), "is damaged"
+    yield "a number for a shape", table(row(more=field(2, 9))), "is damaged"
     yield "unknown field", table(row(more=b"\x0f")), "is damaged .*unknown kind 7"
     yield "cut message", table(row(more=b"\x12\x7f")), "is damaged .*in the middle"
     yield "endless number", table(row(more=b"\x08" + b"\xff" * 12)), "is damaged .*64 bits"

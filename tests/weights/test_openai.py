@@ -95,7 +95,7 @@ def test_what_was_loaded_can_be_saved_and_trained(tmp_path: Path):
 def test_the_published_sizes_are_known_without_a_network(name: str, parameters: int):
     config = read_config(f"openai:{name}")
     assert count_parameters(config) == parameters
-    assert config == ModelConfig(**FAMILY.sizes[name], d_ff=4 * config.d_model)
+    assert config == ModelConfig(**FAMILY.sizes[name], d_ff=4 * config.d_model, dropout=0.1)
 
 
 @pytest.mark.parametrize(
@@ -231,5 +231,8 @@ def test_a_damaged_folder_is_told_in_one_line(openai_copy: Path, name: str, text
     assert "\n" not in str(caught.value)
 
 
-def test_the_tiny_size_of_these_tests_is_what_its_file_says():
-    assert read_config(OPENAI_TINY) == ModelConfig(**SIZE, d_ff=64)
+def test_the_configuration_is_that_of_the_files_and_of_transformers(published: Web, tmp_path: Path):
+    as_transformers_had_it().save_pretrained(tmp_path)
+    wanted = ModelConfig(**SIZE, d_ff=64, dropout=0.1)
+    assert read_config("openai:tiny") == read_config(OPENAI_TINY) == read_config(tmp_path) == wanted
+    assert published.requests == []

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def import_model(
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         raise UserError(f"{folder} is there already. Choose another folder, or delete it first.")
     source = None
-    if not is_elsewhere(where) and Path(where).is_file():
+    if not is_elsewhere(where) and os.path.isfile(where):
         loaded = _load_file(where, tokenizer=tokenizer, n_heads=n_heads, tell=view.say)
     else:
         if tokenizer or n_heads:
@@ -69,7 +70,10 @@ def import_model(
             if where.startswith(OPENAI):
                 for found in check_openai(where.removeprefix(OPENAI), load(part), part):
                     view.say(found)
-    kind, dtype = family_for(loaded.config).name, str(loaded.model.tokens.weight.dtype).removeprefix("torch.")
+    kind, dtype = (
+        family_for(loaded.config, type(loaded.model)).name,
+        str(loaded.model.tokens.weight.dtype).removeprefix("torch."),
+    )
     view.say(f"{kind}, {count_parameters(loaded.config):,} parameters in {dtype}, saved in {folder}.")
     return loaded
 
@@ -83,7 +87,7 @@ def _load_file(where: str, **how: Any) -> Loaded:
 
 def in_full(loaded: Loaded, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors by what they are called today; the second copy of tied embeddings is left out."""
-    table, tied = family_for(loaded.config).table, loaded.config.tie_embeddings
+    table, tied = family_for(loaded.config, type(loaded.model)).table, loaded.config.tie_embeddings
     named = {full: tensors[name] for full, name in table.known(tensors).items()}
     if tied:
         named.pop("lm_head.weight", None)  # loading has compared it with the first
@@ -103,10 +107,7 @@ def compare_tensors(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], so
             f"{min(different)!r}. Nothing was written; the disk may be damaged: try another one."
         )
     numbers = sum(tensor.numel() for tensor in ours.values())
-    return (
-        f"Verified: {len(ours)} tensors ({numbers:,} numbers), read back, are equal to those of {source}, "
-        f"bit by bit."
-    )
+    return f"Verified: {len(ours)} tensors ({numbers:,} numbers), read back, are equal to those of {source}."
 
 
 def check_openai(size: str, loaded: Loaded, folder: Path) -> list[str]:
@@ -144,7 +145,9 @@ def check_openai(size: str, loaded: Loaded, folder: Path) -> list[str]:
 
 def _pushed(loaded: Loaded) -> dict[str, Tensor]:
     """The tensors of a model in memory, as its family names them."""
-    return family_for(loaded.config).table.push(loaded.model, tied=loaded.config.tie_embeddings)
+    return family_for(loaded.config, type(loaded.model)).table.push(
+        loaded.model, tied=loaded.config.tie_embeddings
+    )
 
 
 def _refuse_unless(right: bool, what: str, found: object, expected: object) -> None:

@@ -7,7 +7,6 @@ Sources: TensorFlow's tensor_bundle.proto and tensor_bundle.cc, LevelDB's doc/ta
 """
 
 import math
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,14 +101,14 @@ def read_index(path: Path) -> tuple[dict[str, Entry], int]:
     try:
         rows = _read_table(path)
         header = dict(_fields(rows.pop(b"", b"")))
+        shards, highest_first = int(header.get(1, 0)), header.get(2, 0) != 0
         entries = {key.decode(): _entry(value) for key, value in rows.items()}
-    except (ValueError, IndexError, struct.error, TypeError, KeyError) as error:
+    except (ValueError, IndexError, TypeError) as error:
         raise UserError(
             f"{path} is damaged ({error}). Delete the file, and get the checkpoint's index again."
         ) from None
-    shards = header.get(1, 0)
-    if header.get(2, 0) or not 0 < shards <= 100_000:
-        wrong = f"{shards} data files" if not header.get(2, 0) else "numbers with the highest byte first"
+    if highest_first or not 0 < shards <= 100_000:
+        wrong = "numbers with the highest byte first" if highest_first else f"{shards} data files"
         raise UserError(f"{path} tells of {wrong}, which groundup does not read. Get another checkpoint.")
     if any(not 0 <= entry.shard < shards for entry in entries.values()):
         raise UserError(f"{path} names tensors in more data files than the {shards} it has. Get it again.")
@@ -175,8 +174,9 @@ def _entry(message: bytes) -> Entry:
     fields = list(_fields(message))
     one = dict(fields)
     dimensions = [dict(_fields(value)) for number, value in _fields(one.get(2, b"")) if number == 2]
-    shape = tuple(dimension.get(1, 0) for dimension in dimensions)
-    return Entry(one.get(1, 0), shape, one.get(3, 0), one.get(4, 0), one.get(5, 0), one.get(6, 0), 7 in one)
+    shape = tuple(int(dimension.get(1, 0)) for dimension in dimensions)
+    dtype, shard, offset, size, crc = (int(one.get(number, 0)) for number in (1, 3, 4, 5, 6))
+    return Entry(dtype, shape, shard, offset, size, crc, sliced=7 in one)
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:

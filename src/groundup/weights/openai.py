@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from groundup.errors import UserError, did_you_mean
+from groundup.model.config import ModelConfig
 from groundup.system.download import download, downloads_folder
 from groundup.system.progress import View
 from groundup.text.known import GPT2_FILES, OPENAI
@@ -64,20 +65,24 @@ def fetch_openai(size: str, view: View) -> Path:
             raise
         if shards != 1:
             raise UserError(f"{address} has {shards} files of data instead of one. It is no GPT-2 of OpenAI.")
-        data = data_file(folder / PREFIX, 0, shards)
-        for tries_left in (1, 0):
-            if data.is_file() and data.stat().st_size == data_size(entries):
-                return folder  # checked when it came, and tensor by tensor whenever it is read
-            download(f"{address}/{data.name}", data, size=data_size(entries), progress=progress)
+        data, bytes_ = data_file(folder / PREFIX, 0, shards), data_size(entries)
+        for is_last_try in (False, True):
+            if data.is_file() and data.stat().st_size == bytes_:
+                break  # checked when it came; and loading checks each tensor again
+            download(f"{address}/{data.name}", data, size=bytes_, progress=progress)
             try:
-                for _ in Bundle(folder / PREFIX).values():
-                    pass
-                return folder
+                openai_tensors(folder)
             except UserError:
                 data.unlink()
-                if not tries_left:
+                if is_last_try:
                     raise
-    raise AssertionError("the last try returns or raises")
+    return folder
+
+
+def published_config(size: str) -> dict[str, Any]:
+    """What openai_config gives for a published size, without its files. OpenAI trained with a dropout of 0.1."""
+    config = ModelConfig(**FAMILY.sizes[check_size(size)], dropout=0.1)
+    return {"model_type": FAMILY.model_type, **FAMILY.write(config)}
 
 
 def is_openai_folder(folder: Path) -> bool:

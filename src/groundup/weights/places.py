@@ -8,12 +8,10 @@ from typing import Any
 from rich.console import Console
 
 from groundup.errors import UserError
-from groundup.model.config import ModelConfig
 from groundup.system import hub
 from groundup.system.progress import View
 from groundup.text.library import read_json
-from groundup.weights.openai import check_size, fetch_openai
-from groundup.zoo.gpt2 import FAMILY as GPT2
+from groundup.weights.openai import fetch_openai, published_config
 
 OPENAI, HUB = "openai:", "hf:"
 CONFIG, SINGLE, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -69,8 +67,7 @@ def fetch_config(where: Path | str) -> dict[str, Any]:
     """The config.json of a model that lies elsewhere; nothing else of it is fetched."""
     words = _words(where)
     if words.startswith(OPENAI):
-        size = check_size(words.removeprefix(OPENAI))
-        return {"model_type": GPT2.model_type, **GPT2.write(ModelConfig(**GPT2.sizes[size]))}
+        return published_config(words.removeprefix(OPENAI))
     return read_json(hub.fetch(_files_of(words)[CONFIG]))
 
 
