@@ -59,7 +59,7 @@ def write_vocabulary(folder: Path, tokens: int) -> None:
 
 def main(folder: Path, sizes: dict[str, int]) -> None:
     """Write the seven files of a model, and expected.npz with the numbers in it."""
-    import tensorflow as tf  # pyright: ignore[reportMissingImports]
+    import tensorflow as tf  # pyright: ignore[reportMissingModuleSource]
 
     folder.mkdir(parents=True, exist_ok=True)
     arrays = variables(sizes)
@@ -71,7 +71,7 @@ def main(folder: Path, sizes: dict[str, int]) -> None:
         saver.save(session, str(folder / "model.ckpt"), write_meta_graph=False)
     (folder / "hparams.json").write_text(json.dumps(sizes))
     write_vocabulary(folder, sizes["n_vocab"])
-    np.savez(folder / "expected.npz", **arrays)
+    np.savez(folder / "expected.npz", allow_pickle=False, **arrays)
     print(f"TensorFlow {tf.__version__}")
 
 

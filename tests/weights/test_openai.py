@@ -1,6 +1,7 @@
 """OpenAI's GPT-2: fetched whole over bad connections, and read as transformers would have it."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +34,10 @@ def as_transformers_had_it() -> GPT2LMHeadModel:
     model = GPT2LMHeadModel(config).eval()
     with np.load(OPENAI_TINY / "expected.npz") as arrays:
         for name, array in arrays.items():
-            place = model.transformer
-            for step in name.split("/")[1:]:
-                if step[0] == "h" and step[1:].isdecimal():
-                    place = place.h[int(step[1:])]
-                else:
-                    place = getattr(place, {"w": "weight", "g": "weight", "b": "bias"}.get(step, step))
-            target = place.weight if isinstance(place, torch.nn.Embedding) else place
-            assert isinstance(target, torch.Tensor)
+            steps = re.sub(r"/h(\d+)/", r"/h/\1/", name.replace("model/", "/")).strip("/").split("/")
+            leaf = {"w": "weight", "g": "weight", "b": "bias"}.get(steps[-1])
+            module = model.transformer.get_submodule(".".join(steps[:-1] if leaf else steps))
+            target = module.get_parameter(leaf or "weight")
             target.data.copy_(torch.from_numpy(array.squeeze(0) if array.ndim == 3 else array))
     return model
 

@@ -70,7 +70,6 @@ def test_shards_are_fetched_as_the_index_names_them(web: Web, make_loaded: Make,
     whole = save(tmp_path / "whole", make_loaded(n_layers=3))
     shards = shutil.copytree(whole, tmp_path / "shards", ignore=shutil.ignore_patterns("*.safetensors"))
     AutoModelForCausalLM.from_pretrained(whole).save_pretrained(shards, max_shard_size="8KB")
-    shutil.copy(whole / "README.md", shards) if (whole / "README.md").exists() else None
     (shards / "model-unused.safetensors").write_bytes(b"nobody asks for it")
     put_model(web, NAME, shards)
     assert_same(load(f"hf:{NAME}"), load(whole))
@@ -133,7 +132,11 @@ def test_a_small_file_that_is_not_the_hubs_is_refused_and_not_kept(web: Web, fol
 
 
 def without(*names: str) -> Callable[[Path], None]:
-    return lambda folder: [(folder / name).unlink() for name in names] and None
+    def remove(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink()
+
+    return remove
 
 
 def only_pickles(folder: Path) -> None:

@@ -25,6 +25,7 @@ from groundup.weights.folder import (
 )
 from groundup.weights.places import OPENAI, is_elsewhere
 from groundup.zoo import family_for
+from groundup.zoo._family import Family
 
 HELLO, HELLO_IDS = "Hello, I am", [15496, 11, 314, 716]
 NEXT_IDS = {"124M": 257}
@@ -70,10 +71,7 @@ def import_model(
             if where.startswith(OPENAI):
                 for found in check_openai(where.removeprefix(OPENAI), load(part), part):
                     view.say(found)
-    kind, dtype = (
-        family_for(loaded.config, type(loaded.model)).name,
-        str(loaded.model.tokens.weight.dtype).removeprefix("torch."),
-    )
+    kind, dtype = _family(loaded).name, str(loaded.model.tokens.weight.dtype).removeprefix("torch.")
     view.say(f"{kind}, {count_parameters(loaded.config):,} parameters in {dtype}, saved in {folder}.")
     return loaded
 
@@ -87,7 +85,7 @@ def _load_file(where: str, **how: Any) -> Loaded:
 
 def in_full(loaded: Loaded, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors by what they are called today; the second copy of tied embeddings is left out."""
-    table, tied = family_for(loaded.config, type(loaded.model)).table, loaded.config.tie_embeddings
+    table, tied = _family(loaded).table, loaded.config.tie_embeddings
     named = {full: tensors[name] for full, name in table.known(tensors).items()}
     if tied:
         named.pop("lm_head.weight", None)  # loading has compared it with the first
@@ -145,9 +143,11 @@ def check_openai(size: str, loaded: Loaded, folder: Path) -> list[str]:
 
 def _pushed(loaded: Loaded) -> dict[str, Tensor]:
     """The tensors of a model in memory, as its family names them."""
-    return family_for(loaded.config, type(loaded.model)).table.push(
-        loaded.model, tied=loaded.config.tie_embeddings
-    )
+    return _family(loaded).table.push(loaded.model, tied=loaded.config.tie_embeddings)
+
+
+def _family(loaded: Loaded) -> Family:
+    return family_for(loaded.config, type(loaded.model))
 
 
 def _refuse_unless(right: bool, what: str, found: object, expected: object) -> None:

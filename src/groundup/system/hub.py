@@ -1,4 +1,4 @@
-"""Datasets and models of the Hugging Face hub, kept in its own cache (HF_HOME), where other programs look too.
+"""Datasets and models of the Hugging Face hub, kept in its own cache (HF_HOME), where others look too.
 
 The transfer is ours (`download`): huggingface_hub's own begins anew after an interruption and checks only the
 size of what plain HTTP brings. The form of the cache is theirs: blobs named by their sha256, and a folder of
