@@ -167,23 +167,26 @@ def small_gpt2(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_openais_model_is_verified_against_what_is_known_and_against_transformers(
     small_gpt2: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    told = "\n".join(check_openai("small", small_gpt2, tmp_path / "written"))
+    told = "\n".join(check_openai("small", tmp_path / "small", small_gpt2, tmp_path / "written"))
     assert "the shape is that of small, and 'Hello, I am' has the ids [15496, 11, 314, 716]" in told
     assert "the logits are those of transformers (they differ by" in told
     monkeypatch.setitem(importing.NEXT_IDS, "small", -1)
-    with pytest.raises(UserError, match="the next id is [0-9]+, expected -1. Nothing was written"):
-        check_openai("small", small_gpt2, tmp_path / "written")
+    with pytest.raises(UserError, match="the next id should be -1, not [0-9]+. Nothing was written"):
+        check_openai("small", tmp_path / "small", small_gpt2, tmp_path / "written")
 
 
 def test_another_shape_or_vocabulary_than_the_published_one_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     loaded = load(OPENAI_TINY)
-    with pytest.raises(UserError, match="This is not OpenAI's model: its shape is"):
-        check_openai("124M", loaded, tmp_path)
+    with pytest.raises(UserError, match="the sha256 of vocab.bpe should be 1ce1664"):
+        check_openai("124M", OPENAI_TINY, loaded, tmp_path)
+    monkeypatch.setattr(importing, "GPT2_FILES", {})
+    with pytest.raises(UserError, match="This is not OpenAI's model: its shape should be"):
+        check_openai("124M", OPENAI_TINY, loaded, tmp_path)
     monkeypatch.setitem(FAMILY.sizes, "tiny", TINY_SIZE)
-    with pytest.raises(UserError, match="the ids of 'Hello, I am' is .*, expected .15496, 11, 314, 716"):
-        check_openai("tiny", loaded, tmp_path)
+    with pytest.raises(UserError, match="the ids of 'Hello, I am' should be .15496, 11, 314, 716., not"):
+        check_openai("tiny", OPENAI_TINY, loaded, tmp_path)
 
 
 def test_logits_that_differ_from_those_of_transformers_are_found(
@@ -193,5 +196,5 @@ def test_logits_that_differ_from_those_of_transformers_are_found(
     monkeypatch.setattr(importing, "read_config", lambda where: small_gpt2.config)
     with torch.no_grad():
         small_gpt2.model.get_parameter("final_norm.bias").add_(0.01)
-    with pytest.raises(UserError, match="the difference from transformers is 0.0.*, expected at most"):
-        check_openai("small", small_gpt2, tmp_path / "written")
+    with pytest.raises(UserError, match="the difference from transformers should be at most .*, not 0.0"):
+        check_openai("small", tmp_path / "small", small_gpt2, tmp_path / "written")

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from groundup.errors import UserError
 from groundup.model.counting import count_parameters
-from groundup.system.files import check_writable, whole_folder
+from groundup.system.files import check_writable, sha256, whole_folder
 from groundup.system.progress import View
+from groundup.text.known import GPT2_FILES
 from groundup.weights.folder import (
     Loaded,
     load,
@@ -68,8 +69,8 @@ def import_model(
         if verify:
             theirs = in_full(loaded, read_tensors(source) if source else _pushed(loaded))
             view.say(compare_tensors(theirs, in_full(loaded, read_tensors(part)), source or Path(where)))
-            if where.startswith(OPENAI):
-                for found in check_openai(where.removeprefix(OPENAI), load(part), part):
+            if source and where.startswith(OPENAI):
+                for found in check_openai(where.removeprefix(OPENAI), source, load(part), part):
                     view.say(found)
     kind, dtype = _family(loaded).name, str(loaded.model.tokens.weight.dtype).removeprefix("torch.")
     view.say(f"{kind}, {count_parameters(loaded.config):,} parameters in {dtype}, saved in {folder}.")
@@ -108,11 +109,14 @@ def compare_tensors(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], so
     return f"Verified: {len(ours)} tensors ({numbers:,} numbers), read back, are equal to those of {source}."
 
 
-def check_openai(size: str, loaded: Loaded, folder: Path) -> list[str]:
-    """What is right about OpenAI's GPT-2 of a size as it was read back; UserError for what is not.
+def check_openai(size: str, source: Path, loaded: Loaded, folder: Path) -> list[str]:
+    """What is right about OpenAI's GPT-2 of a size; UserError for what is not.
 
-    Its checksums (sha256 of the vocabulary, CRC32C of each tensor) were compared when it was loaded.
+    source: its own files, whose tensors were compared with their checksums by reading them. loaded: the model
+    as it was read back from `folder`.
     """
+    for name, (_, known) in GPT2_FILES.items():
+        _refuse_unless((found := sha256(source / name)) == known, f"the sha256 of {name}", found, known)
     published = read_config(f"{OPENAI}{size}")
     _refuse_unless(loaded.config == published, "its shape", loaded.config, published)
     ids = loaded.tokenizer.encode(HELLO)
@@ -122,13 +126,13 @@ def check_openai(size: str, loaded: Loaded, folder: Path) -> list[str]:
     following = int(logits[-1].argmax())
     _refuse_unless(following == NEXT_IDS.get(size, following), "the next id", following, NEXT_IDS.get(size))
     told = "as known" if size in NEXT_IDS else "which is known for 124M only"
-    found = [
+    right = [
         "Verified: the sha256 of the vocabulary, and a CRC32C for each tensor and for the index.",
         f"Verified: the shape is that of {size}, and {HELLO!r} has the ids {ids}.",
         f"The likeliest next id is {following}, {loaded.tokenizer.decode([following])!r}, {told}.",
     ]
     if importlib.util.find_spec("transformers") is None:
-        return [*found, "Not compared with transformers, which is not installed."]
+        return [*right, "Not compared with transformers, which is not installed."]
     from transformers import AutoModelForCausalLM
 
     with torch.inference_mode():
@@ -138,7 +142,7 @@ def check_openai(size: str, loaded: Loaded, folder: Path) -> list[str]:
     _refuse_unless(
         difference <= LOGITS_AGREE * most, "the difference from transformers", f"{difference:.2g}", near
     )
-    return [*found, f"Verified: the logits are those of transformers (they differ by {difference:.1g})."]
+    return [*right, f"Verified: the logits are those of transformers (they differ by {difference:.1g})."]
 
 
 def _pushed(loaded: Loaded) -> dict[str, Tensor]:
@@ -153,6 +157,6 @@ def _family(loaded: Loaded) -> Family:
 def _refuse_unless(right: bool, what: str, found: object, expected: object) -> None:
     if not right:
         raise UserError(
-            f"This is not OpenAI's model: {what} is {found}, expected {expected}. Nothing was written; "
+            f"This is not OpenAI's model: {what} should be {expected}, not {found}. Nothing was written; "
             f"delete the downloaded files, or take another mirror."
         )

@@ -80,7 +80,7 @@ def fetch_openai(size: str, view: View) -> Path:
 
 
 def published_config(size: str) -> dict[str, Any]:
-    """What openai_config gives for a published size, without its files. They trained with a dropout of 0.1."""
+    """What openai_config gives for a published size, without its files. Its dropout was 0.1."""
     config = ModelConfig(**FAMILY.sizes[check_size(size)], dropout=0.1)
     return {"model_type": FAMILY.model_type, **FAMILY.write(config)}
 
