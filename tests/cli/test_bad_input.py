@@ -153,7 +153,7 @@ ROWS = [
     ("import {name300} {dir}/new", "There is no folder"),
     ("import {dir} {dir}/new", "holds no model"),
     ("import openai:124M {run}", "is there already"),
-    ("import openai:124M {dir}/good.txt", "is there already"),
+    ("import openai:124M {dir}/good.txt", "Could not write"),
     ("import {run} /proc/nowhere", "Could not write"),
     ("import {run} {dir}/new --heads 2", "are for a single file"),
     ("import {run}", "Missing argument 'folder'"),

@@ -131,7 +131,7 @@ def test_other_kinds_of_numbers_and_odd_places_and_several_files_are_read(tmp_pa
 def test_no_changed_byte_of_an_index_goes_unnoticed(copy: Path):
     size, whole = (copy / INDEX).stat().st_size, (copy / INDEX).read_bytes()
     unused = range(size - 48 + 6, size - 8)  # the footer pads its two places with zeros
-    for place in (place for place in range(size) if place not in unused):
+    for place in {*range(0, size, 9), *range(size - 70, size)} - {*unused}:
         change(copy / INDEX, place, by=0x41)
         with pytest.raises(UserError, match="model.ckpt.index (is damaged|does not end as)"):
             read_index(copy / INDEX)

@@ -127,9 +127,11 @@ def _read_table(path: Path) -> dict[bytes, bytes]:
             f"else. Delete the file, and get it again."
         )
     footer = table[-FOOTER:]
-    _, _, at = _handle(footer, 0)  # of a block with further facts, which TensorFlow leaves empty
+    offset, size, at = _handle(footer, 0)  # of a block with further facts, which TensorFlow leaves empty
+    rows = dict(_block(path, table, offset, size))
+    if rows:
+        raise ValueError("it has further facts, which TensorFlow does not write")
     offset, size, _ = _handle(footer, at)
-    rows: dict[bytes, bytes] = {}
     for _, where in _block(path, table, offset, size):
         offset, size, _ = _handle(where, 0)
         rows.update(_block(path, table, offset, size))
