@@ -41,6 +41,7 @@ FILES = {
     "no_source.toml": RECIPE.replace('source = "village"', 'source = "vilage"').encode(),
     "long_sequence.toml": RECIPE.replace("sequence_length = 64", "sequence_length = 128").encode(),
     "sized.toml": to_toml({**TINY, "model": {"family": "gpt2", "size": "300k"}}).encode(),
+    "from.toml": to_toml({**TINY, "model": {"from": "runs/none"}}).encode(),
     "uneven_step.toml": RECIPE.replace("tokens_per_step = 512", "tokens_per_step = 500").encode(),
 }
 
@@ -158,6 +159,22 @@ ROWS = [
     ("export {run} /proc/nowhere", "Could not write"),
     ("export {run} {name300} --to pth", "too long"),
     ("export {run}", "Missing argument 'target'"),
+    ("import openai:125M {dir}/new", "Did you mean '124M'?"),
+    ("import hf:a/b/c {dir}/new", "names no model on the hub"),
+    ("import hf:someone/something {dir}/new", "HF_HUB_OFFLINE"),
+    ("import openai:124M {dir}/new", "HF_HUB_OFFLINE"),
+    ("import {dir}/none {dir}/new", "There is no folder"),
+    ("import {name300} {dir}/new", "There is no folder"),
+    ("import {dir} {dir}/new", "holds no model"),
+    ("import openai:124M {run}", "is there already"),
+    ("import openai:124M {dir}/good.txt", "Could not write"),
+    ("import {run} /proc/nowhere", "Could not write"),
+    ("import {run} {dir}/new --heads 2", "are for a single file"),
+    ("import {run}", "Missing argument 'folder'"),
+    ("generate openai:1.5B Once", "Known: openai:124M"),
+    ("pretrain {dir}/from.toml model.from=openai:small", "Known: openai:124M"),
+    ("pretrain {dir}/from.toml model.from=hf: --estimate", "names no model on the hub"),
+    ("tokenizer show openai:small x", "Known: openai:124M"),
 ]
 
 

@@ -13,11 +13,9 @@ from groundup.runs.recipe import Recipe, check_context, model_config
 from groundup.runs.sizes import told_shape, vocabulary_to_expect
 from groundup.system.device import pick_device
 from groundup.system.progress import View
-from groundup.text.library import read_json
 from groundup.training.loss import ROWS
 from groundup.training.precision import LOW, pick_precision, use_fast_float32
-from groundup.weights.folder import model_folder
-from groundup.zoo import family_of
+from groundup.weights.folder import read_config
 
 USUAL_SHARE = (0.2, 0.6)
 """Of the speed of plain matrix products, what training reaches: on a CPU 0.22 (width 128, bf16) to 0.55
@@ -141,8 +139,7 @@ def expected_config(recipe: Recipe) -> ModelConfig:
     A tokenizer that is still to be trained is taken to have as many tokens as the recipe asks for.
     """
     if "from" in recipe.model:
-        config_json = read_json(model_folder(recipe.model["from"]) / "config.json")
-        config = family_of(config_json).read(config_json)
+        config = read_config(recipe.model["from"])
         check_context(config, recipe.train.sequence_length)
         return config
     tokens = vocabulary_to_expect(recipe.tokenizer.source, recipe.tokenizer.vocab_size)

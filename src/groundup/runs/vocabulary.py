@@ -9,6 +9,7 @@ from groundup.text.known import gpt2_tokenizer
 from groundup.text.patterns import split_pattern
 from groundup.text.tokenizer import Tokenizer
 from groundup.weights.folder import model_folder
+from groundup.weights.places import is_elsewhere
 
 TOKENIZER_BYTES, ENDLESS_TOKENIZER_BYTES = 30_000_000, 3_000_000
 """Text that a tokenizer learns from; more changes hardly a merge. An endless source is more uniform."""
@@ -43,7 +44,7 @@ def open_tokenizer(where: Path | str, view: View) -> Tokenizer:
     folder = Path(where).expanduser()
     if (folder / "tokenizer.json").is_file() or (folder / "vocab.json").is_file():
         return Tokenizer.from_folder(folder)
-    return Tokenizer.from_folder(model_folder(folder))
+    return Tokenizer.from_folder(model_folder(where if is_elsewhere(where) else folder))
 
 
 def first_bytes(texts: Iterable[str], limit: int) -> Iterator[str]:

@@ -1,36 +1,45 @@
-"""Files of datasets on the Hugging Face hub, kept in its own cache (HF_HOME), where other programs find them.
+"""Datasets and models of the Hugging Face hub, kept in its own cache (HF_HOME), where others look too.
 
 The transfer is ours (`download`): huggingface_hub's own begins anew after an interruption and checks only the
 size of what plain HTTP brings. The form of the cache is theirs: blobs named by their sha256, and a folder of
 links for each revision.
 """
 
+import hashlib
 import json
 import os
+import re
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from groundup.errors import UserError
-from groundup.system.download import Progress, download
-from groundup.system.files import cache_folder
+from groundup.system.download import Progress, download, is_offline
+from groundup.system.files import cache_folder, write_text
+
+Kind = Literal["datasets", "models"]
 
 
 @dataclass(frozen=True)
 class HubFile:
-    """One file of a dataset's repository at a fixed commit."""
+    """One file of a repository at a fixed commit."""
 
     repository: str  # "Salesforce/wikitext"
     commit: str
     path: str  # in the repository
     size: int  # bytes
-    sha256: str
+    sha256: str  # "" for a small file
+    git: str = ""  # of a small one: the name that git gives to its bytes
+    kind: Kind = "datasets"
 
     @property
     def url(self) -> str:
         """Where it is fetched from."""
-        return f"{endpoint()}/datasets/{self.repository}/resolve/{self.commit}/{quote(self.path)}"
+        front = "" if self.kind == "models" else f"{self.kind}/"
+        return f"{endpoint()}/{front}{self.repository}/resolve/{self.commit}/{quote(self.path)}"
 
 
 def endpoint() -> str:
@@ -38,26 +47,52 @@ def endpoint() -> str:
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
-def list_files(repository: str, commit: str, folder: str = "") -> list[HubFile]:
-    """The large files of one folder of a dataset at a commit, in the order of their names.
+def commit_of(repository: str, revision: str) -> str:
+    """The commit that a branch or tag of a model's repository means now; a commit means itself.
 
-    It is asked once and remembered: what a commit holds never changes. UserError as `download` gives it, also
-    where the list is so long that the hub gives it page by page.
+    Without the network it is what it meant when it was last asked for. UserError as `download` gives it.
+    """
+    from huggingface_hub import constants
+
+    if re.fullmatch(r"[0-9a-f]{40}", revision):
+        return revision
+    kept = Path(constants.HF_HUB_CACHE) / _folder_name(repository, "models") / "refs" / revision
+    if is_offline():
+        if kept.is_file():
+            return kept.read_text(encoding="utf-8").strip()
+        raise UserError(
+            f"{repository} was never fetched, and HF_HUB_OFFLINE forbids to do so. Unset HF_HUB_OFFLINE."
+        )
+    url = f"{endpoint()}/api/models/{repository}/revision/{quote(revision, safe='')}"
+    with tempfile.TemporaryDirectory() as folder:
+        answer = download(url, Path(folder) / "revision.json", headers=_headers())
+        try:
+            commit = str(json.loads(answer.read_text(encoding="utf-8"))["sha"])
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{url} gave no commit. If HF_ENDPOINT is set, check that address.") from None
+    write_text(kept, commit)
+    return commit
+
+
+def list_files(repository: str, commit: str, folder: str = "", *, kind: Kind = "datasets") -> list[HubFile]:
+    """The files of one folder of a repository at a commit, in the order of their names.
+
+    Of a dataset only the large ones: the small ones, like README.md, are no data. It is asked once and
+    remembered: what a commit holds never changes. UserError as `download` gives it, also where the list is
+    so long that the hub gives it page by page.
     """
     where = f"{folder}@{commit}".strip("/").replace("/", "--")
-    kept = cache_folder() / "hub" / _folder_name(repository) / f"{where}.json"
-    url = f"{endpoint()}/api/datasets/{repository}/tree/{commit}/{quote(folder)}".rstrip("/")
+    kept = cache_folder() / "hub" / _folder_name(repository, kind) / f"{where}.json"
+    url = f"{endpoint()}/api/{kind}/{repository}/tree/{commit}/{quote(folder)}".rstrip("/")
     try:
         entries = json.loads(download(url, kept, headers=_headers()).read_text(encoding="utf-8"))
-        return sorted(
-            (
-                HubFile(repository, commit, entry["path"], entry["size"], entry["lfs"]["oid"])
-                for entry in entries
-                if entry["type"] == "file" and "lfs" in entry  # the small ones, like README.md, are no data
-            ),
-            key=lambda file: file.path,
-        )
-    except (ValueError, KeyError, TypeError):
+        files = [
+            HubFile(repository, commit, e["path"], e["size"], e.get("lfs", {}).get("oid", ""), e["oid"], kind)
+            for e in entries
+            if e["type"] == "file" and ("lfs" in e or kind == "models")
+        ]
+        return sorted(files, key=lambda file: file.path)
+    except (ValueError, KeyError, TypeError, AttributeError):
         kept.unlink(missing_ok=True)
         raise UserError(f"{url} gave no list of files. If HF_ENDPOINT is set, check that address.") from None
 
@@ -66,13 +101,14 @@ def fetch(file: HubFile, progress: Progress | None = None) -> Path:
     """A file's place in the hub's cache, fetched if it is not there. UserError as `download` gives it."""
     from huggingface_hub import constants
 
-    cache, name = Path(constants.HF_HUB_CACHE), _folder_name(file.repository)
+    cache, name = Path(constants.HF_HUB_CACHE), _folder_name(file.repository, file.kind)
     link = cache / name / "snapshots" / file.commit / file.path
     if link.is_file() and link.stat().st_size == file.size:
         return link
-    blob = cache / name / "blobs" / file.sha256
+    named = file.sha256 or file.git
+    blob = cache / name / "blobs" / named
     # huggingface_hub takes the same lock before it writes a blob.
-    lock = cache / ".locks" / name / f"{file.sha256}.lock"
+    lock = cache / ".locks" / name / f"{named}.lock"
     download(
         file.url,
         blob,
@@ -82,6 +118,9 @@ def fetch(file: HubFile, progress: Progress | None = None) -> Path:
         progress=progress,
         lock=lock,
     )
+    if not file.sha256 and _git_name(blob) != file.git:
+        blob.unlink()
+        raise UserError(f"{file.url} did not come as the hub describes it. Try again, or without the proxy.")
     link.parent.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)
     try:
@@ -92,8 +131,14 @@ def fetch(file: HubFile, progress: Progress | None = None) -> Path:
     return link
 
 
-def _folder_name(repository: str) -> str:
-    return "datasets--" + repository.replace("/", "--")
+def _folder_name(repository: str, kind: Kind) -> str:
+    return f"{kind}--" + repository.replace("/", "--")
+
+
+def _git_name(path: Path) -> str:
+    """The name that git gives to a file's bytes."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def _headers() -> dict[str, str]:

@@ -63,10 +63,11 @@ class Tokenizer:
         folder, config = Path(folder), read_settings(Path(folder))
         if os.path.exists(folder / "tokenizer.json"):
             return Tokenizer(read_tokenizer_json(folder / "tokenizer.json"), config)
-        if os.path.exists(folder / "merges.txt") and os.path.exists(folder / "vocab.json"):
-            old_kind = Tokenizer.from_gpt2_files(folder / "merges.txt", folder / "vocab.json")
-            add_later_tokens(old_kind.library, folder, config)
-            return Tokenizer(old_kind.library, {**old_kind.config, **config})
+        for merges, ids in (("merges.txt", "vocab.json"), ("vocab.bpe", "encoder.json")):  # OpenAI's names
+            if os.path.exists(folder / merges) and os.path.exists(folder / ids):
+                old_kind = Tokenizer.from_gpt2_files(folder / merges, folder / ids)
+                add_later_tokens(old_kind.library, folder, config)
+                return Tokenizer(old_kind.library, {**old_kind.config, **config})
         if os.path.exists(folder / "vocab.txt"):
             return Tokenizer(*read_word_pieces(folder / "vocab.txt", config))
         raise UserError(f"There is no tokenizer in {folder}: {what_is_missing(folder)}")

@@ -16,7 +16,9 @@ from groundup.model.encoder import Encoder
 from groundup.system.files import whole_folder, write_json, write_text
 from groundup.text.library import read_json
 from groundup.text.tokenizer import Tokenizer
-from groundup.weights.tensors import SHARD_BYTES, read_tensors, write_model_tensors
+from groundup.weights.openai import is_openai_folder, openai_config
+from groundup.weights.places import fetch_config, fetch_model, is_elsewhere
+from groundup.weights.tensors import CONFIG, SHARD_BYTES, read_tensors, write_model_tensors
 from groundup.zoo import family_for, family_of
 
 TRIES = 3  # to load from a run that goes on: each new checkpoint can delete the one that is being read
@@ -53,8 +55,10 @@ def load(
 ) -> Loaded[Any]:
     """Load a model from a folder, or from a run (its finished model, else its newest checkpoint).
 
-    Its config.json says whether the model is a Decoder or an Encoder. An encoder whose file has no pooler is
-    loaded without one, and a warning says so.
+    where: also "openai:124M" for OpenAI's own GPT-2, and "hf:ORG/NAME" or "hf:ORG/NAME@REVISION" for a model
+    on the Hugging Face hub; what is missing of these is downloaded, with progress on stderr. config.json says
+    whether the model is a Decoder or an Encoder; an encoder whose file has no pooler is loaded without one,
+    and a warning says so.
 
     dtype: what to compute in; by default float32. UserError for whatever is wrong with the folder. A run may
     go on meanwhile: if it deletes the checkpoint that is being read, its newest is taken instead.
@@ -75,7 +79,7 @@ def load(
 
 
 def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.dtype | None) -> Loaded[Any]:
-    config_json = read_json(folder / "config.json")
+    config_json = _config_json(folder)
     family = family_of(config_json)
     config = family.read(config_json)
     # Read before what must be there: a folder that is deleted meanwhile cannot pass for one without a card.
@@ -131,7 +135,7 @@ def write_model(
         "dtype": written_as,
         "torch_dtype": written_as,
     }
-    write_json(folder / "config.json", {**head, **family.write(config), **ends})
+    write_json(folder / CONFIG, {**head, **family.write(config), **ends})
     if isinstance(model, Decoder):
         how = {"do_sample": True, "temperature": 0.8, "top_k": 50}
         write_json(folder / "generation_config.json", {**ends, **how})
@@ -143,7 +147,12 @@ def write_model(
 
 
 def model_folder(where: Path | str) -> Path:
-    """The folder that holds config.json: `where` itself, or the best place inside a run's folder."""
+    """The folder that holds config.json: `where` itself, or the best place inside a run's folder.
+
+    A model that lies elsewhere is fetched. A folder of OpenAI's GPT-2 has hparams.json instead.
+    """
+    if is_elsewhere(where):
+        return fetch_model(where)
     folder = Path(where)
     if not os.path.exists(folder):  # unlike Path.exists, it also answers for a name that no folder can have
         near = folder.parent.iterdir() if os.path.isdir(folder.parent) else ()
@@ -152,9 +161,9 @@ def model_folder(where: Path | str) -> Path:
             f"There is no folder {folder}.{did_you_mean(folder.name, others)} "
             f"Give a model's or a run's folder."
         )
-    if (folder / "config.json").is_file():
+    if (folder / CONFIG).is_file() or is_openai_folder(folder):
         return folder
-    if (folder / "model" / "config.json").is_file():
+    if (folder / "model" / CONFIG).is_file():
         return folder / "model"
     kept = checkpoints(folder / "checkpoints")
     if kept:
@@ -163,6 +172,19 @@ def model_folder(where: Path | str) -> Path:
         f"{folder} holds no model: neither config.json nor a checkpoint. "
         f"Give a model's folder, or a run's that has saved something."
     )
+
+
+def read_config(where: Path | str) -> ModelConfig:
+    """The configuration of a model that is not loaded; of one that lies elsewhere only that is fetched."""
+    config_json = fetch_config(where) if is_elsewhere(where) else _config_json(model_folder(where))
+    return family_of(config_json).read(config_json)
+
+
+def _config_json(folder: Path) -> dict[str, Any]:
+    """What config.json says, or would say of OpenAI's GPT-2."""
+    if is_openai_folder(folder) and not (folder / CONFIG).is_file():
+        return openai_config(folder)
+    return read_json(folder / CONFIG)
 
 
 def checkpoints(folder: Path) -> list[Path]:

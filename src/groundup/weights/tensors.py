@@ -1,6 +1,7 @@
 """Named tensors in safetensors files, one or several: each is read when it is asked for."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from torch import Tensor
 from groundup.errors import UserError
 from groundup.system.files import write_json
 from groundup.text.library import read_json
+from groundup.weights.openai import is_openai_folder, openai_tensors
 
-SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+CONFIG, SINGLE, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 SHARD_BYTES = 5 * 10**9
 """No file of weights becomes larger, unless a single tensor is."""
 
@@ -53,7 +55,20 @@ def read_tensors(folder: Path) -> Mapping[str, Tensor]:
     if (folder / INDEX).is_file():
         shards = read_json(folder / INDEX).get("weight_map", {}).values()
         return StoredTensors([folder / shard for shard in sorted(set(shards))])
+    if is_openai_folder(folder):
+        return openai_tensors(folder)
     raise UserError(f"{folder} holds no {SINGLE}. Get the model's weights in the safetensors form.")
+
+
+def stored_dtype(folder: Path) -> torch.dtype:
+    """The form of a folder's numbers: float16 or bfloat16 where all of them have it, else float32."""
+    files = [folder / SINGLE] if (folder / SINGLE).is_file() else sorted(folder.glob("*.safetensors"))
+    kinds: set[str] = set()
+    for file in files:
+        with suppress(SafetensorError), safe_open(file, "pt") as tensors:  # reading it will tell the damage
+            kinds |= {tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118
+    halves = {"F16": torch.float16, "BF16": torch.bfloat16}
+    return halves.get(kinds.pop(), torch.float32) if len(kinds) == 1 else torch.float32
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -56,7 +56,7 @@ class NameTable:
 
         Of the `optional` modules, those that the file does not have become None.
         """
-        found = {self._full_name(name): name for name in tensors if not self._is_ignored(name)}
+        found = self.known(tensors)
         for rule in self.rules:
             for module in set(rule.ours) & set(self.optional):
                 if not any(name.startswith(f"{rule.theirs}.") for name in found):
@@ -88,6 +88,10 @@ class NameTable:
         if found:
             some = ", ".join(sorted(found.values())[:5])
             raise UserError(f"The weights hold {len(found)} tensors that this family does not have: {some}.")
+
+    def known(self, names: Iterable[str]) -> dict[str, str]:
+        """Names in a file by what they are called today, with the prefix; without those that mean nothing."""
+        return {self._full_name(name): name for name in names if not self._is_ignored(name)}
 
     def _pairs(self, ours: Iterable[str]) -> Iterator[tuple[tuple[str, ...], str, bool]]:
         """(our names, their name, transposed) for every parameter; each of ours must have a rule."""
