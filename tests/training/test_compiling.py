@@ -119,5 +119,6 @@ def test_evaluation_of_a_compiled_model_is_that_of_an_eager_one_to_the_bit(
     method, plain = make_method(dtype=torch.float32), make_method(dtype=torch.float32)
     batch = fixed(6).at(0)[0]
     assert compile_training(method, batch, "float32") is None
-    method.eval(), plain.eval()
+    method.eval()
+    plain.eval()
     assert torch.equal(method.model(batch["ids"]), plain.model(batch["ids"]))

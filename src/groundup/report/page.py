@@ -179,7 +179,7 @@ def _facts(run: Run) -> str:
         facts("Machine", [
             ("Device", _text(known, "device")),
             ("Numbers", _text(known, "dtype")),
-            ("Compiled", {True: "yes", False: "no"}.get(known.get("compiled"), "")),
+            ("Compiled", {"True": "yes", "False": "no"}.get(str(known.get("compiled")), "")),
             ("Threads", _said(known, "threads", count)),
             ("Time", _said(known, "seconds", duration)),
             ("Peak memory", _said(known, "peak_memory_mb", lambda megabytes: size(megabytes * 1e6))),

@@ -1,5 +1,6 @@
 """The job of `groundup import`: make a folder of a model from elsewhere, and check what was written."""
 
+import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
