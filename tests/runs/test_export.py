@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch.testing import assert_close
-from transformers import AutoModelForCausalLM, GPT2LMHeadModel
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from groundup.errors import UserError
 from groundup.runs.export import compare, export
@@ -44,7 +44,7 @@ def test_a_folder_is_opened_by_transformers_in_the_dtype_that_was_asked_for(sour
 def test_a_pth_fills_the_class_of_transformers_and_comes_back(source, tmp_path, dtype):
     target = export(source, tmp_path / "out.pth", quiet_view(), form="pth", dtype=dtype, verify=True)
     tensors = torch.load(target, weights_only=True)
-    theirs = GPT2LMHeadModel(AutoModelForCausalLM.from_pretrained(source).config)
+    theirs = GPT2LMHeadModel(GPT2Config.from_pretrained(source))
     missing = theirs.load_state_dict(tensors)  # strict: every name must be there
     assert not missing.missing_keys and not missing.unexpected_keys
     model = load(source).model

@@ -3,6 +3,7 @@
 import math
 import struct
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -43,13 +44,14 @@ class NanoGPT(nn.Module):
             }
         )
         self.lm_head = nn.Linear(width, vocab, bias=False)
-        self.lm_head.weight = self.transformer["wte"].weight
+        self.lm_head.weight = cast(nn.Embedding, self.transformer["wte"]).weight
 
     def forward(self, ids: Tensor) -> Tensor:
         t = self.transformer
         rows, time = ids.shape
         x = t["wte"](ids) + t["wpe"](torch.arange(time))
-        for block in t["h"]:
+        block: Any
+        for block in cast(Any, t["h"]):
             q, k, v = block["attn"]["c_attn"](block["ln_1"](x)).split(self.width, dim=2)
             q, k, v = (part.view(rows, time, self.heads, -1).transpose(1, 2) for part in (q, k, v))
             scores = q @ k.transpose(-2, -1) / math.sqrt(k.size(-1))
@@ -87,6 +89,8 @@ class FromScratch(nn.Module):
         self.heads = heads
         self.tok_emb, self.pos_emb = nn.Embedding(vocab, width), nn.Embedding(context, width)
         self.trf_blocks = nn.ModuleList()
+        block: Any
+        att: Any
         for _ in range(layers):
             block, att = nn.Module(), nn.Module()
             for part in ("W_query", "W_key", "W_value"):
@@ -105,6 +109,7 @@ class FromScratch(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         rows, time = ids.shape
         x = self.tok_emb(ids) + self.pos_emb(torch.arange(time))
+        block: Any
         for block in self.trf_blocks:
             h = block.norm1(x)
             q, k, v = (
@@ -189,7 +194,10 @@ class Llama2C:
         return np.array(rows)
 
 
-def shaken(model: nn.Module, seed: int = 0) -> nn.Module:
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def shaken(model: Net, seed: int = 0) -> Net:
     """All numbers away from where they begin: norms of 1 and biases of 0 would hide mistakes."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -68,7 +68,6 @@ def make(kind: str, **more: Any) -> Loaded:
     fields = {**sizes, **family.defaults, **(MODELS | SCALED).get(kind, {}), **more}
     config = ModelConfig(**fields)
     model = shaken(Decoder(config).initialise(torch.Generator().manual_seed(1)))
-    assert isinstance(model, Decoder)
     return Loaded(model, tokenizer(), config)
 
 
