@@ -26,7 +26,8 @@ found = {"version": transformers.__version__}
 for folder in map(Path, sys.argv[1:]):
     known = load_file(folder / "known.safetensors")
     which = transformers.AutoModel if "result" in known else transformers.AutoModelForCausalLM
-    model, told = which.from_pretrained(folder, output_loading_info=True)
+    # "eager", because the GPT-2 of 4.57 forgets scale_attn_weights=False in its other attention.
+    model, told = which.from_pretrained(folder, output_loading_info=True, attn_implementation="eager")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     with torch.no_grad():
         out = model.eval()(known["ids"])
