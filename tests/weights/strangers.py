@@ -145,7 +145,7 @@ class Llama2C:
             **({} if tied else {"head": (vocab, dim)}),
         }
         self.w = {
-            name: (draw.normal(size=shape) * 0.3 + ("norm" in name)).astype("<f4")
+            name: (draw.normal(size=shape) * 0.2 + ("norm" in name)).astype("<f4")
             for name, shape in shapes.items()
         }
 
