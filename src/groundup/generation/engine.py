@@ -138,7 +138,8 @@ class Answer:
     """
 
     def __init__(self, loaded: Loaded, number: int, end: Ending):
-        self.number, self.end, self.border = number, end, loaded.tokenizer.border_id
+        self.number, self.end = number, end
+        self.ends = {loaded.tokenizer.border_id, loaded.tokenizer.end_id}  # a Llama begins and ends by two
         self.decoder = StreamDecoder(loaded.tokenizer)
         self.count, self.waiting, self.ids = 0, "", list[int]()
 
@@ -161,7 +162,7 @@ class Answer:
     def _reason(self, token: int, full: bool) -> Reason | None:
         """Why the answer ends with this token, whatever it stands for; None if it goes on."""
         self.count += 1
-        if token == self.border:
+        if token in self.ends:
             return "border"
         if token in self.end.tokens:
             return "stop"

@@ -160,9 +160,9 @@ class Tokenizer:
         What the tokenizer's template says stands around them: of BERT, [CLS] first and [SEP] behind each. The
         segment of an id is 0 in the first text and 1 in the second. Names of special tokens are plain text.
         """
-        beside = None if second is None else without_surrogates(second)
+        behind = None if second is None else without_surrogates(second)
         with encoding_errors():
-            framed = self._reader.encode(without_surrogates(text), beside)
+            framed = self._reader.encode(without_surrogates(text), behind)
         return framed.ids, framed.type_ids
 
     def ends(self, text: str) -> list[int]:
