@@ -100,7 +100,7 @@ ROWS = [
     ("pretrain {dir}/good.toml train.learning_rate=1e6 sample.every=1", "lower learning rate"),
     ("pretrain village --minutes 0", "--minutes"),
     ("pretrain village --minutes inf", "--minutes"),
-    ("pretrain {dir}/good.toml model.size=10m", "contradicts"),
+    ("pretrain {dir}/good.toml model.size=10m model.d_model=16", "contradicts"),
     ("pretrain {dir}/sized.toml model.size=ten", 'such as "16m"'),
     ("pretrain {dir}/sized.toml model.size=1k", "too small: with 261 tokens"),
     ("pretrain {dir}/sized.toml model.from=runs/none", "from and family, size"),
