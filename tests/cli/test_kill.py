@@ -78,6 +78,13 @@ class Runs:
                 break
         return self._kill(process)
 
+    def kill_at_step(self, step: int) -> str:
+        """Start, and kill once that many steps have left their figures, however fast the machine is."""
+        process, figures = self.start(), self.folder.path / "timing.jsonl"
+        while process.is_alive() and not (figures.is_file() and figures.read_bytes().count(b"\n") >= step):
+            time.sleep(0.002)
+        return self._kill(process)
+
     def _kill(self, process: BaseProcess) -> str:
         process.kill()
         process.join()
@@ -132,12 +139,13 @@ def test_killed_at_30_random_moments_runs_end_with_the_same_bytes(
     chance, wanted, kills = random.Random(20_240_607), undisturbed.bytes, list[str]()
     for number in range(6):
         runs = undisturbed.like(tmp_path / str(number))
-        for place in chance.sample(["anywhere"] * 3 + ["in a save"] * 2, 5):
-            kills.append(
-                runs.kill_in_a_save(chance.randint(1, 2))
-                if place == "in a save"
-                else runs.kill_in(chance.uniform(0.02, 0.5) * undisturbed.seconds)
-            )
+        for place in chance.sample(["anywhere", "at a step", "at a step", "in a save", "in a save"], 5):
+            if place == "in a save":
+                kills.append(runs.kill_in_a_save(chance.randint(1, 2)))
+            elif place == "at a step":
+                kills.append(runs.kill_at_step(chance.randint(1, 9)))
+            else:
+                kills.append(runs.kill_in(chance.uniform(0.02, 0.5) * undisturbed.seconds))
         found = runs.finish()
         assert found.keys() == wanted.keys()
         assert [name for name in wanted if found[name] != wanted[name]] == []
