@@ -26,7 +26,7 @@ from groundup.settings import Table, with_changes
 from tests.runs.conftest import quiet_view
 
 
-def laptop(table: Table, operations: float) -> float:
+def laptop(table: Table, tokens: float) -> float:
     """Tokens a second of an imagined machine: 30 million parameters times 1,000 tokens."""
     model, vocabulary = table["model"], table["tokenizer"]["vocab_size"]
     return 3e10 / (12 * model["n_layers"] * model["d_model"] ** 2 + model["d_model"] * vocabulary)
@@ -124,9 +124,9 @@ def test_measuring_and_compiling_take_their_time_from_the_training() -> None:
     whole = fit(first_table("x", "x", None), None, lambda: 600, laptop)
     spent = {"pace known": 0.0}
 
-    def slow_to_compile(table: Table, operations: float) -> float:
-        spent["pace known"] = 300.0 if operations else 0.0
-        return laptop(table, operations)
+    def slow_to_compile(table: Table, tokens: float) -> float:
+        spent["pace known"] = 300.0 if tokens else 0.0
+        return laptop(table, tokens)
 
     short = fit(first_table("x", "x", None), None, lambda: 600 - spent["pace known"], slow_to_compile)
     assert short["model"] == whole["model"]
@@ -138,10 +138,10 @@ def test_the_clock_runs_while_speed_is_measured_and_speed_is_that_of_the_changed
 ) -> None:
     now, compiled = [1000.0], list[str | None]()
 
-    def measured(table: Table, device: object, operations: float) -> float:
-        now[0] += 270.0 if operations else 0.0
+    def measured(table: Table, device: object, tokens: float) -> float:
+        now[0] += 270.0 if tokens else 0.0
         compiled.append(table["train"].get("compile"))
-        return laptop(table, operations)
+        return laptop(table, tokens)
 
     monkeypatch.setattr("groundup.runs.automatic.measured_speed", measured)
     recipe = recipe_for(

@@ -16,25 +16,18 @@ class NanoGPT(nn.Module):
     def __init__(self, vocab: int, context: int, width: int, layers: int, heads: int, bias: bool):
         super().__init__()
         self.heads, self.width = heads, width
-        norm = lambda: nn.LayerNorm(width, bias=bias)  # noqa: E731
-        block = lambda: nn.ModuleDict(  # noqa: E731
-            {
-                "ln_1": norm(),
-                "attn": nn.ModuleDict(
-                    {
-                        "c_attn": nn.Linear(width, 3 * width, bias=bias),
-                        "c_proj": nn.Linear(width, width, bias=bias),
-                    }
-                ),
-                "ln_2": norm(),
-                "mlp": nn.ModuleDict(
-                    {
-                        "c_fc": nn.Linear(width, 4 * width, bias=bias),
-                        "c_proj": nn.Linear(4 * width, width, bias=bias),
-                    }
-                ),
-            }
-        )
+
+        def norm() -> nn.Module:
+            return nn.LayerNorm(width, bias=bias)
+
+        def linear(before: int, after: int) -> nn.Module:
+            return nn.Linear(before * width, after * width, bias=bias)
+
+        def block() -> nn.Module:
+            attention = nn.ModuleDict({"c_attn": linear(1, 3), "c_proj": linear(1, 1)})
+            inside = nn.ModuleDict({"c_fc": linear(1, 4), "c_proj": linear(4, 1)})
+            return nn.ModuleDict({"ln_1": norm(), "attn": attention, "ln_2": norm(), "mlp": inside})
+
         self.transformer = nn.ModuleDict(
             {
                 "wte": nn.Embedding(vocab, width),
@@ -157,7 +150,9 @@ class Llama2C:
         dim, _, layers, heads, kv_heads, _, _ = self.sizes
         k, w = dim // heads, {name: value.astype(np.float64) for name, value in self.w.items()}
         keys, values = [[] for _ in range(layers)], [[] for _ in range(layers)]
-        norm = lambda x, by: x / np.sqrt(np.mean(x * x) + 1e-5) * by  # noqa: E731
+
+        def norm(x: np.ndarray, by: np.ndarray) -> np.ndarray:
+            return x / np.sqrt(np.mean(x * x) + 1e-5) * by
 
         def turned(vector: np.ndarray, place: int) -> np.ndarray:
             out = vector.copy()

@@ -18,28 +18,16 @@ from groundup.text.library import read_json
 from groundup.text.tokenizer import Tokenizer
 from groundup.weights.folder import load, save
 from tests.text.kinds import KINDS
+from tests.zoo.conftest import BERT, GPT2, GPT_NEO, LLAMA
 
 Tensors = dict[str, Tensor]
 SIZES: dict[str, dict[str, Any]] = {
-    "gpt2": {"n_positions": 24, "n_embd": 32, "n_layer": 2, "n_head": 4},
-    "gpt_neo": {
-        "max_position_embeddings": 24,
-        "hidden_size": 32,
-        "num_layers": 2,
-        "num_heads": 4,
-        "attention_types": [[["global", "local"], 1]],
-        "window_size": 5,
-    },
-    "bert": {
-        "max_position_embeddings": 24,
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 44,
-    },
+    "gpt2": GPT2,
+    "gpt_neo": GPT_NEO,
+    "bert": BERT,
+    "llama": LLAMA | {"tie_word_embeddings": True},
+    "mistral": LLAMA | {"sliding_window": 5},
 }
-SIZES["llama"] = SIZES["bert"] | {"num_key_value_heads": 2, "tie_word_embeddings": True}
-SIZES["mistral"] = SIZES["bert"] | {"num_key_value_heads": 2, "sliding_window": 5}
 IDS = torch.randint(1, 160, (2, 24), generator=torch.Generator().manual_seed(3))
 
 
@@ -49,7 +37,7 @@ def fresh(
     """A tiny model of transformers in the folder, all its numbers shaken, with a tokenizer that fits it."""
     if tokenizer is None:
         tokenizer = KINDS["bert"].make() if name == "bert" else train_bpe(["the wind and the mill"], 280)
-    config = AutoConfig.for_model(name, vocab_size=tokenizer.vocab_size, **SIZES[name])
+    config = AutoConfig.for_model(name, **SIZES[name] | {"vocab_size": tokenizer.vocab_size})
     with torch.random.fork_rng():
         torch.manual_seed(1)
         model = opener.from_config(config).eval()

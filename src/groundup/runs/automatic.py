@@ -109,7 +109,7 @@ def recipe_for(
             table,
             n_bytes,
             lambda: minutes * 60 * SHARE_FOR_TRAINING - (clock() - began),
-            lambda table, operations: measured_speed(table, where, operations),
+            lambda table, tokens: measured_speed(table, where, tokens),
             sizes,
         )
     recipe = make_recipe(with_changes(table, changes))
@@ -196,7 +196,7 @@ def fit(
     """Choose the size that learns most in the time, then as many steps as fit.
 
     seconds_left: for training, now; measuring takes its share, and compiling for it more. speed: tokens a
-    second that this machine trains on with such a recipe, in a run of so many operations.
+    second that this machine trains on with such a recipe, in a run of so many; 0: without compiling.
     """
     tokens_there = math.inf if n_bytes is None else 0.9 * n_bytes / bytes_per_token(table)
     base = sizes[min(2, len(sizes) - 1)]
@@ -211,7 +211,7 @@ def fit(
     again = readable(size) > FRESH_EPOCHS * tokens_there
     table = with_size(table, size)
     table = {**table, "model": {**table["model"], "dropout": DROPOUT if again else 0.0}}
-    pace = speed(table, 6 * readable(size) * work(table, size))
+    pace = speed(table, readable(size))
     tokens = min(max(0.0, seconds_left()) * pace, EPOCHS * tokens_there)
     steps = max(20, round(tokens / table["train"]["tokens_per_step"]))
     tenth = -(-steps // 10)

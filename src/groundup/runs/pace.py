@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from groundup.methods.next_token import NextToken
+from groundup.model.counting import flops_per_token
 from groundup.model.decoder import Decoder
 from groundup.runs.compiled import wants_compiling
 from groundup.runs.recipe import make_recipe, model_config
@@ -15,17 +16,16 @@ from groundup.training.loop import State, train
 from groundup.training.precision import pick_precision, use_fast_float32
 
 
-def measured_speed(
-    table: Table, device: torch.device, operations: float = 0.0, *, seconds: float = 2.0
-) -> float:
+def measured_speed(table: Table, device: torch.device, tokens: float = 0.0, *, seconds: float = 2.0) -> float:
     """Tokens a second of real training steps on random tokens, after two steps to warm up.
 
-    operations: of the run that is meant, and 0 for uncompiled steps: else they are compiled as it will be.
+    tokens: of the run that is meant, and 0 for uncompiled steps: else they are compiled if it will be.
     """
     use_fast_float32(device)
     precision = pick_precision(table["train"].get("precision", "auto"), device)
     recipe = make_recipe({**table, "train": {**table["train"], "precision": precision, "steps": 10**6}})
-    model = Decoder(model_config(recipe, recipe.tokenizer.vocab_size)).to(device)
+    config = model_config(recipe, recipe.tokenizer.vocab_size)
+    model = Decoder(config).to(device)
     rows = min(recipe.train.micro_batch, recipe.train.samples_per_step)
     parts, length = -(-recipe.train.samples_per_step // rows), recipe.train.sequence_length
     ids = torch.randint(
@@ -39,7 +39,8 @@ def measured_speed(
         state.stop = len(ends) > 5 and ends[-1] - ends[1] > seconds
 
     method = NextToken(model)
-    if operations and wants_compiling(recipe.train, device, operations) and why_not(device) is None:
+    operations = tokens * flops_per_token(config, length)
+    if tokens and wants_compiling(recipe.train, device, operations) and why_not(device) is None:
         compile_training(method, batch, recipe.train.precision)
     train(method, _Same([batch] * parts), recipe.train, observers=[watch])
     times = sorted(end - start for start, end in zip(ends[1:], ends[2:], strict=False))

@@ -66,7 +66,8 @@ def stored_dtype(folder: Path) -> torch.dtype:
     kinds: set[str] = set()
     for file in files:
         with suppress(SafetensorError), safe_open(file, "pt") as tensors:  # reading it will tell the damage
-            kinds |= {tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118
+            names = tensors.keys()  # no dictionary: it cannot be walked over itself
+            kinds |= {tensors.get_slice(name).get_dtype() for name in names}
     halves = {"F16": torch.float16, "BF16": torch.bfloat16}
     return halves.get(kinds.pop(), torch.float32) if len(kinds) == 1 else torch.float32
 

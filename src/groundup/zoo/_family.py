@@ -48,6 +48,28 @@ def activation(config_json: dict[str, Any], name: str, default: str) -> Any:
     return ACTIVATIONS[given]
 
 
+SIZES = {
+    "vocab_size": "vocab_size",
+    "context_length": "max_position_embeddings",
+    "d_model": "hidden_size",
+    "n_layers": "num_hidden_layers",
+    "n_heads": "num_attention_heads",
+    "d_ff": "intermediate_size",
+}
+"""Sizes as ModelConfig calls them, and as config.json does in BERT and in all that is built like Llama."""
+
+
+def read_sizes(config_json: dict[str, Any]) -> dict[str, Any]:
+    """The SIZES of a config.json. UserError if one is missing."""
+    return {ours: required(config_json, theirs) for ours, theirs in SIZES.items()}
+
+
+def write_sizes(config: ModelConfig) -> dict[str, Any]:
+    """The SIZES of a configuration, under their names."""
+    written = {theirs: getattr(config, ours) for ours, theirs in SIZES.items()}
+    return {**written, SIZES["d_ff"]: config.hidden_width}
+
+
 def refuse(config_json: dict[str, Any], *options: str) -> None:
     """UserError if one of these options is switched on: the model would compute what groundup does not."""
     for option in options:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from groundup.model.config import ModelConfig
-from groundup.zoo._family import activation, refuse, required
+from groundup.zoo._family import activation, read_sizes, refuse, write_sizes
 from groundup.zoo._rope import read_rope, write_rope
 from groundup.zoo._table import NameTable, Rule
 
@@ -25,14 +25,9 @@ def read(config_json: dict[str, Any], **more: Any) -> ModelConfig:
     refuse(config_json, "use_sliding_window")
     fields = {
         **DEFAULTS,
-        "vocab_size": required(config_json, "vocab_size"),
-        "context_length": required(config_json, "max_position_embeddings"),
-        "d_model": required(config_json, "hidden_size"),
-        "n_layers": required(config_json, "num_hidden_layers"),
-        "n_heads": required(config_json, "num_attention_heads"),
+        **read_sizes(config_json),
         "n_kv_heads": config_json.get("num_key_value_heads"),
         "d_head": config_json.get("head_dim"),
-        "d_ff": required(config_json, "intermediate_size"),
         **read_rope(config_json),
         "activation": activation(config_json, "hidden_act", "silu"),
         "qkv_bias": config_json.get("attention_bias", False),
@@ -47,14 +42,9 @@ def read(config_json: dict[str, Any], **more: Any) -> ModelConfig:
 def write(config: ModelConfig) -> dict[str, Any]:
     """ModelConfig -> the fields of LlamaConfig, in the old and the new names."""
     return {
-        "vocab_size": config.vocab_size,
-        "max_position_embeddings": config.context_length,
-        "hidden_size": config.d_model,
-        "num_hidden_layers": config.n_layers,
-        "num_attention_heads": config.n_heads,
+        **write_sizes(config),
         "num_key_value_heads": config.kv_heads,
         "head_dim": config.head_width,
-        "intermediate_size": config.hidden_width,
         "hidden_act": {"gelu_tanh": "gelu_pytorch_tanh"}.get(config.activation, config.activation),
         **write_rope(config),
         "attention_bias": config.qkv_bias,

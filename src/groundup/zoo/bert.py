@@ -5,7 +5,7 @@ from typing import Any
 from groundup.errors import UserError
 from groundup.model.config import ModelConfig
 from groundup.model.encoder import Encoder
-from groundup.zoo._family import Family, activation, refuse, required
+from groundup.zoo._family import Family, activation, read_sizes, refuse, write_sizes
 from groundup.zoo._table import NameTable, Rule
 
 OWN: dict[str, Any] = {"causal": False, "norm_position": "post"}
@@ -22,12 +22,7 @@ def read(config_json: dict[str, Any]) -> ModelConfig:
         )
     return ModelConfig(
         **OWN,
-        vocab_size=required(config_json, "vocab_size"),
-        context_length=required(config_json, "max_position_embeddings"),
-        d_model=required(config_json, "hidden_size"),
-        n_layers=required(config_json, "num_hidden_layers"),
-        n_heads=required(config_json, "num_attention_heads"),
-        d_ff=required(config_json, "intermediate_size"),
+        **read_sizes(config_json),
         activation=activation(config_json, "hidden_act", "gelu"),
         norm_eps=config_json.get("layer_norm_eps", 1e-12),
         n_segments=config_json.get("type_vocab_size") or 2,
@@ -39,12 +34,7 @@ def read(config_json: dict[str, Any]) -> ModelConfig:
 def write(config: ModelConfig) -> dict[str, Any]:
     """ModelConfig -> the fields of BertConfig."""
     return {
-        "vocab_size": config.vocab_size,
-        "max_position_embeddings": config.context_length,
-        "hidden_size": config.d_model,
-        "num_hidden_layers": config.n_layers,
-        "num_attention_heads": config.n_heads,
-        "intermediate_size": config.hidden_width,
+        **write_sizes(config),
         "hidden_act": {"gelu_tanh": "gelu_new"}.get(config.activation, config.activation),
         "layer_norm_eps": config.norm_eps,
         "type_vocab_size": config.n_segments,
