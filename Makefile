@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV_PYTHON = .venv/bin/python
 ARGS ?=
+# Tests of one file run one after the other, files beside each other.
+TOGETHER = --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: help demo install dev check test test-all docs lessons clean
 
@@ -22,7 +24,7 @@ check: dev  ## format, lint, types, layers, lengths, start-up, recipes, docs
 	@$(VENV_PYTHON) tools/check.py
 
 test: check  ## all checks and all quick tests
-	@$(VENV_PYTHON) -m pytest -m "not slow" $(ARGS)
+	@$(VENV_PYTHON) -m pytest -m "not slow" --hypothesis-profile same $(TOGETHER) $(ARGS)
 
 test-all: check  ## all checks and all tests, the slow ones too
 	@$(VENV_PYTHON) -m pytest $(ARGS)
