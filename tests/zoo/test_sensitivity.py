@@ -32,7 +32,7 @@ WRONG_VALUES: list[tuple[str, str, dict[str, Any]]] = [
     ("mistral", "a window of five", {"window": 6}),
     ("mistral", "a window of five", {"layer_pattern": "G"}),
     ("mistral", "a window of all but one", {"window": 24}),
-    ("mistral", "a window of one, tied", {"window": 2}),
+    ("mistral", "a window of one, one key for all, tied", {"window": 2}),
     ("gpt_neo", "a window of five", {"window": 4}),
     ("gpt_neo", "a window of five", {"window": 6}),
     ("gpt_neo", "a window of five", {"layer_pattern": "LG"}),
