@@ -84,7 +84,8 @@ def tokenizer_notes(tokenizer: Tokenizer) -> list[str]:
         notes.append(
             "llama.cpp does not compose characters (NFC): a letter with a separate accent stays two."
         )
-    if (description["pre_tokenizer"] or {}).get("type") == "Metaspace":
+    before = description["pre_tokenizer"] or {}
+    if before.get("type") == "Metaspace" and before["prepend_scheme"] != "never":
         notes.append("llama.cpp reads one more space where a text begins with a space.")
     return notes
 
