@@ -103,9 +103,12 @@ EXAMPLES = {
     "mistral": Examples(
         shapes={
             "a window of five": LLAMA | {"sliding_window": 5},
-            "a window of one, tied": LLAMA | {"sliding_window": 1, "tie_word_embeddings": True},
+            "a window of one, one key for all, tied": LLAMA
+            | {"sliding_window": 1, "num_key_value_heads": 1, "tie_word_embeddings": True},
             "a window of all but one": LLAMA | {"sliding_window": 23, "num_key_value_heads": 4},
             "a window of all, wide heads": LLAMA | {"sliding_window": 24, "head_dim": 14},
+            "no window, three heads": LLAMA
+            | {"sliding_window": None, "hidden_size": 36, "num_attention_heads": 3, "num_key_value_heads": 3},
         },
         leftover=("model.layers.0.self_attn.rotary_emb.inv_freq",),
     ),
@@ -136,7 +139,9 @@ EXAMPLES = {
             "three heads share one key, tied": LLAMA
             | {"hidden_size": 36, "num_attention_heads": 3, "num_key_value_heads": 1}
             | {"tie_word_embeddings": True},
-            "wide heads, far rotation": LLAMA | {"head_dim": 14, "rope_theta": 1_000_000.0},
+            "one key for all, wide heads, far rotation": LLAMA
+            | {"num_key_value_heads": 1, "head_dim": 14, "rope_theta": 1_000_000.0},
+            "a key for each head": LLAMA | {"num_key_value_heads": 4},
         },
         leftover=("model.layers.0.self_attn.rotary_emb.inv_freq",),
     ),
@@ -155,8 +160,9 @@ EXAMPLES = {
             "wide heads, one key for all": GEMMA | {"num_key_value_heads": 1},
             "three heads share one key": GEMMA
             | {"hidden_size": 36, "num_attention_heads": 6, "num_key_value_heads": 2},
-            "a key for each head, odd width, untied": GEMMA
-            | {"hidden_size": 35, "num_key_value_heads": 4, "tie_word_embeddings": False},
+            "five heads, odd width, untied": GEMMA
+            | {"hidden_size": 35, "num_attention_heads": 5, "num_key_value_heads": 5}
+            | {"tie_word_embeddings": False},
             "biases, eps, far rotation": GEMMA
             | {"attention_bias": True, "rms_norm_eps": 1e-3, "rope_theta": 500_000.0},
         },
@@ -169,8 +175,10 @@ EXAMPLES = {
             "biases": LLAMA | {"head_dim": 8, "attention_bias": True},
             "three heads share one key": LLAMA
             | {"hidden_size": 36, "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 10},
-            "far rotation": LLAMA | {"head_dim": 8, "rope_theta": 1_000_000.0},
-            "slow angles divided": LLAMA | {"head_dim": 8, "rope_parameters": SLOWED},
+            "one key for all, far rotation": LLAMA
+            | {"num_key_value_heads": 1, "head_dim": 8, "rope_theta": 1_000_000.0},
+            "a key for each head, slow angles divided": LLAMA
+            | {"num_key_value_heads": 4, "head_dim": 8, "rope_parameters": SLOWED},
         },
         leftover=("model.layers.0.self_attn.rotary_emb.inv_freq",),
     ),

@@ -14,7 +14,7 @@ from groundup.model.config import ModelConfig
 from groundup.model.decoder import Decoder
 from groundup.model.layers import slowed
 from groundup.weights.folder import Loaded
-from groundup.weights.gguf_tokenizer import tokenizer_fields
+from groundup.weights.gguf_tokenizer import tokenizer_fields, tokenizer_notes
 from groundup.weights.llama2c import halves, side_by_side
 from groundup.zoo import family_for
 from groundup.zoo._table import NameTable, Rule
@@ -66,7 +66,7 @@ ARCHITECTURES = {
     "qwen2": Architecture("qwen2", APART),
     "qwen3": Architecture("qwen3", APART),
 }
-"""By our family of the model; llama.cpp has no others of our zoo."""
+"""By our family of the model. llama.cpp has no GPT-Neo, and keeps the norms of a Gemma as other numbers."""
 
 FORMS = {"float32": "F32", "fp16": "F16", "bf16": "BF16", "q8_0": "Q8_0"}
 """What matrices can be written as, and what GGUF calls it. What has one dimension stays float32."""
@@ -92,7 +92,8 @@ def check_gguf(loaded: Loaded) -> list[str]:
     tokenizer_fields(loaded.tokenizer, config.vocab_size)
     if family.name not in ARCHITECTURES:
         raise UserError(
-            f"llama.cpp has no {family.name}. GGUF can hold these families: {', '.join(ARCHITECTURES)}."
+            f"A {family.name} cannot be written as GGUF. Known: {', '.join(ARCHITECTURES)}. Export it as a "
+            f"Hugging Face folder."
         )
     name = ARCHITECTURES[family.name].name
     windows = [window for i in range(config.n_layers) if (window := config.window_of(i)) is not None]
@@ -113,12 +114,13 @@ def check_gguf(loaded: Loaded) -> list[str]:
     if any(wrong):
         told = next(filter(None, wrong))
         raise UserError(f"llama.cpp's {name} cannot compute {told}. Export it as a Hugging Face folder.")
+    notes = tokenizer_notes(loaded.tokenizer)
     if config.activation == "gelu":
-        return [
+        notes.append(
             "llama.cpp computes GELU in its tanh form, where this model has the exact one: they differ "
             "by less than 0.0005 in each activation."
-        ]
-    return []
+        )
+    return notes
 
 
 def write_gguf(path: Path, loaded: Loaded, form: str) -> None:
