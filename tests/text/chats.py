@@ -6,6 +6,8 @@ The tags of `generation` stand around what a model is to learn, for transformers
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tokenizers import AddedToken
+
 from groundup.text.chat import with_template
 from groundup.text.tokenizer import Tokenizer
 from tests.text.kinds import KINDS
@@ -43,6 +45,11 @@ GEMMA = "{% if messages[0].role == 'system' %}{{ raise_exception('No system here
     "'\\n'",
     "'<turn>model\\n'",
 )
+PHI = headed("'<|' + m.role + '|>\\n'", "m.content", "'<|end|>'", "'\\n'", "'<|assistant|>\\n'")
+GREEDY = tuple(
+    AddedToken(name, special=True, normalized=False, rstrip=True, lstrip=name == "<|end|>")
+    for name in ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
+)
 LLAMA_2 = (
     "{% set ns = namespace(first='') %}\n"
     "{% for m in messages %}\n"
@@ -76,7 +83,9 @@ THINKING = (  # an answer's thoughts are written apart, as Qwen 3 does
 )
 
 
-def made(kind: str, template: str, special: tuple[str, ...] = (), **names: str) -> Callable[[], Tokenizer]:
+def made(
+    kind: str, template: str, special: tuple[str | AddedToken, ...] = (), **names: str
+) -> Callable[[], Tokenizer]:
     """A tokenizer of this kind with more special tokens and a chat template."""
 
     def make() -> Tokenizer:
@@ -111,6 +120,7 @@ FORMS = {
     "zephyr": Form(made("mistral", ZEPHYR), "</s>"),
     "mistral": Form(made("mistral", MISTRAL), "</s>"),
     "gemma": Form(made("gemma", GEMMA, ("<turn>", "<end>")), "<end>", strips=True),
+    "greedy": Form(made("llama 2", PHI, GREEDY), "<|end|>"),
     "word pieces": Form(made("bert", ZEPHYR, bos_token="[CLS]", eos_token="[SEP]"), "[SEP]"),
     "unigram": Form(made("t5", ZEPHYR), "</s>"),
 }

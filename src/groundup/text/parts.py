@@ -40,11 +40,15 @@ class PartEncoder:
         library, id_of = self._with_mark(mark)
         with encoding_errors():
             found = library.encode("".join(spelled), add_special_tokens=False)
-        # Behind an empty part the next one starts at the same place: the last that starts there has text.
-        firsts = [bisect_right(starts, start, hi=len(parts)) - 1 for start, _ in found.offsets]
-        lasts = [bisect_left(starts, end, hi=len(parts)) - 1 for _, end in found.offsets]
-        ids = [id_of.get(id, id) for id in found.ids]
-        return ids, [(first, max(first, last)) for first, last in zip(firsts, lasts, strict=True)]
+        stands_in = []
+        for id, (start, end) in zip(found.ids, found.offsets, strict=True):
+            # Behind an empty part the next one starts at the same place: the last that starts there has text.
+            first = bisect_right(starts, start, hi=len(parts)) - 1
+            last = max(first, bisect_left(starts, end, hi=len(parts)) - 1)
+            if id in id_of:  # some special tokens swallow the blanks around them, and stand in their own part
+                first = last = next(part for part in range(first, last + 1) if parts[part][1])
+            stands_in.append((first, last))
+        return [id_of.get(id, id) for id in found.ids], stands_in
 
     def _with_mark(self, mark: str) -> tuple[Tokenizer, dict[int, int]]:
         """A copy of the library that finds special tokens by mark and name, and {its id: the real one}."""
