@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup.data.conversations import read_conversations
@@ -86,6 +86,7 @@ def test_a_form_that_is_named_is_taken_where_several_fit(tmp_path):
         read_conversations(file, "alpacca")
 
 
+@settings(max_examples=60, deadline=None)
 @given(texts=st.lists(st.tuples(st.text(), st.text()), max_size=5))
 def test_any_texts_come_back_and_none_is_lost(texts, tmp_path_factory):
     file = tmp_path_factory.getbasetemp() / "any.jsonl"
@@ -157,6 +158,7 @@ def test_a_record_that_does_not_fit_is_one_line_with_its_number(name, records, m
     [
         ("", "is empty. Give a JSON list, or JSON lines"),
         ("\n \n", "is empty"),
+        ("[]", "holds no record"),
         ("[{", "is no proper JSON list"),
         ("[" * 100_000, "is no proper JSON list"),
         (

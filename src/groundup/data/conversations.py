@@ -71,6 +71,8 @@ def read_conversations(file: Path, form: str | None = None) -> Conversations:
             found.append(conversation)
         else:
             empty.append(number)
+    if not found and not empty:
+        raise UserError(f"{file} holds no record. Give a JSON list, or JSON lines.")
     return Conversations(found, empty)
 
 
