@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup.errors import UserError
+from groundup.text.chat import render, with_template
 from groundup.text.tokenizer import Tokenizer
 from tests.text.kinds import KINDS, TEXT
 
@@ -126,18 +127,22 @@ def chat_folder(folder: Path, form: str) -> Path:
     known = tokenizer.config | {"tokenizer_class": "PreTrainedTokenizerFast"}
     Tokenizer(tokenizer.library, known).save(folder)
     file = folder / "tokenizer_config.json"
-    if form == "old":
-        file.write_text(json.dumps(known | {"chat_template": ZEPHYR}), "utf-8")
+    short = "{{ eos_token }}"
+    if form in ("old", "listed"):
+        listed = [{"name": "default", "template": ZEPHYR}, {"name": "short", "template": short}]
+        template = ZEPHYR if form == "old" else listed
+        file.write_text(json.dumps(known | {"chat_template": template}), "utf-8")
     else:
         theirs = transformers.AutoTokenizer.from_pretrained(folder)
-        theirs.chat_template = ZEPHYR if form == "new" else {"default": ZEPHYR, "short": "{{ eos_token }}"}
+        named = {"zephyr" if form == "no default" else "default": ZEPHYR, "short": short}
+        theirs.chat_template = ZEPHYR if form == "new" else named
         theirs.save_pretrained(folder)
-        assert (folder / "chat_template.jinja").is_file()
+        assert (folder / "chat_template.jinja").is_file() == (form != "no default")
         assert "chat_template" not in json.loads(file.read_text("utf-8"))
     return folder
 
 
-@pytest.mark.parametrize("form", ["old", "new", "several"])
+@pytest.mark.parametrize("form", ["old", "listed", "new", "several", "no default"])
 def test_a_chat_template_goes_through_loading_and_saving(form, tmp_path):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "ours").mkdir()
@@ -148,10 +153,13 @@ def test_a_chat_template_goes_through_loading_and_saving(form, tmp_path):
     )
     assert after.chat_template == before.chat_template
     for prompt in (True, False):
-        asked = {"add_generation_prompt": prompt, "tokenize": False}
+        asked: dict[str, Any] = {"add_generation_prompt": prompt, "tokenize": False}
+        asked |= {"chat_template": "zephyr"} if form == "no default" else {}
         text = after.apply_chat_template(MESSAGES, **asked)
         assert text == before.apply_chat_template(MESSAGES, **asked)
         assert "<|user|>\nWhose is the mill?</s>" in text
+        ours = with_template(Tokenizer.from_folder(tmp_path / "ours"), asked.get("chat_template", "default"))
+        assert render(ours, MESSAGES, add_generation_prompt=prompt) == text
     (tmp_path / "again").mkdir()
     Tokenizer.from_folder(tmp_path / "ours").save(tmp_path / "again")
     written = "tokenizer_config.json"

@@ -101,15 +101,34 @@ def add_later_tokens(library: Tokenizer, folder: Path, settings: dict[str, Any])
             )
 
 
+def chat_templates(settings: dict[str, Any]) -> dict[str, str]:
+    """The chat templates of tokenizer_config.json by their names; a single one is called "default".
+
+    UserError if they stand there in no form that is known.
+    """
+    stored = settings.get("chat_template")
+    alone = [{"name": "default", "template": stored}] if stored else []
+    several = stored if isinstance(stored, list) else alone
+    pairs = [(each.get("name"), each.get("template")) for each in several if isinstance(each, dict)]
+    named = {name: text for name, text in pairs if isinstance(name, str) and isinstance(text, str)}
+    if len(named) < len(several):
+        raise UserError(
+            f"The chat_template in tokenizer_config.json is {str(stored)[:40]!r}; expected a text, or a list "
+            f'of {{"name": ..., "template": ...}} with different names. Get the file again.'
+        )
+    return named
+
+
 def _chat_templates(folder: Path) -> dict[str, Any]:
     """The chat templates in files of their own, in the form that tokenizer_config.json has for them."""
-    if not os.path.exists(folder / CHAT):
-        return {}
-    default, more = _text(folder / CHAT), sorted((folder / MORE_CHATS).glob("*.jinja"))
-    if not more:
-        return {"chat_template": default}
-    named = [("default", default), *((file.stem, _text(file)) for file in more)]
-    return {"chat_template": [{"name": name, "template": template} for name, template in named]}
+    files = {file.stem: file for file in sorted((folder / MORE_CHATS).glob("*.jinja"))}
+    if os.path.exists(folder / CHAT):
+        files = {"default": folder / CHAT} | files
+    texts = {name: _text(file) for name, file in files.items()}
+    if list(texts) == ["default"]:
+        return {"chat_template": texts["default"]}
+    several = [{"name": name, "template": text} for name, text in texts.items()]
+    return {"chat_template": several} if several else {}
 
 
 def _text(file: Path) -> str:

@@ -6,7 +6,6 @@ the work, because it is about ten times faster.
 
 import codecs
 import os
-import re
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from itertools import accumulate
@@ -29,8 +28,10 @@ from groundup.text.library import (
     read_tokenizer_json,
     what_is_missing,
 )
+from groundup.text.parts import PartEncoder, split_at_names
 from groundup.text.patterns import split_pattern
 from groundup.text.stored import BORDER, CONFIG, add_later_tokens, name_of, read_settings, read_word_pieces
+from groundup.text.templates import GROUNDUP
 
 PAD = "<|pad|>"
 SPECIAL_TOKENS = (BORDER, PAD, "<|user|>", "<|assistant|>", "<|end|>")  # of the tokenizers trained here
@@ -92,7 +93,7 @@ class Tokenizer:
         tokens = [*SPECIAL_TOKENS, *ALPHABET, *(left + right for left, right in merges)]
         ids = {token: id for id, token in enumerate(tokens)}
         library = byte_level_bpe(ids, merges, SPECIAL_TOKENS, split_pattern(pattern))
-        return Tokenizer(library, {**CONFIG, "pad_token": PAD})
+        return Tokenizer(library, {**CONFIG, "pad_token": PAD, "chat_template": GROUNDUP})
 
     @staticmethod
     def from_bytes() -> "Tokenizer":
@@ -134,15 +135,17 @@ class Tokenizer:
         if not allowed_special:
             return self._encode_plain(text)
         ids = {token: self._special_id(token) for token in allowed_special}
-        others = self.special_tokens.keys() - ids.keys()
-        if not self.is_byte_level and not any(name in text for name in others):
-            # The library knows whether a word behind a special token is written like the first of a text.
-            with encoding_errors():
-                return self._marking.encode(without_surrogates(text), add_special_tokens=False).ids
-        # The longest name first, so that one name that begins another does not hide it.
-        names = "|".join(re.escape(token) for token in sorted(ids, key=len, reverse=True))
-        parts = re.split(f"({names})", text)
-        return [id for part in parts for id in ([ids[part]] if part in ids else self._encode_plain(part))]
+        parts = split_at_names(text, [*ids])
+        if not self.is_byte_level:
+            return self.encode_parts(parts)[0]
+        return [id for words, is_id in parts for id in ([ids[words]] if is_id else self._encode_plain(words))]
+
+    def encode_parts(self, parts: Sequence[tuple[str, bool]]) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids of a text in parts, and for each id the first and the last part that it stands in.
+
+        True says that a part is a special token by its name; no other part becomes one, nor several together.
+        """
+        return self._part_encoder.encode(parts)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of several texts: with tiktoken one after the other, else on several threads."""
@@ -251,11 +254,8 @@ class Tokenizer:
         return for_plain_text(self.library)
 
     @cached_property
-    def _marking(self) -> tokenizers.Tokenizer:
-        """A copy of the library that takes the names of special tokens for these tokens."""
-        copy = tokenizers.Tokenizer.from_str(self.library.to_str())
-        copy.encode_special_tokens = False
-        return copy
+    def _part_encoder(self) -> PartEncoder:
+        return PartEncoder(self.library, self._reader)
 
     @cached_property
     def _bytes_of_id(self) -> list[bytes]:
