@@ -21,16 +21,17 @@ SHARD_BYTES = 5 * 10**9
 """No file of weights becomes larger, unless a single tensor is."""
 
 FORMS = {
+    torch.int64: "I64",
     torch.float64: "F64",
     torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
     torch.int32: "I32",
+    torch.bfloat16: "BF16",
+    torch.float16: "F16",
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
-"""What safetensors calls the kinds of numbers that are written here."""
+"""What safetensors calls the kinds of numbers that are written here, in the order in which a file has them:
+the widest first, so that each tensor begins where its width allows it to be mapped."""
 
 
 class StoredTensors(Mapping[str, Tensor]):
@@ -60,7 +61,7 @@ class StoredTensors(Mapping[str, Tensor]):
     def __getitem__(self, name: str) -> Tensor:
         path = self._file_of[name]
         if _state(path) != self._states[path]:  # half of one model and half of another would load as well
-            raise OSError(f"{path} was replaced while it was read")
+            raise UserError(f"{path} was replaced while it was read. Try again when that is done.")
         with safe_open(path, framework="pt") as file:
             return file.get_tensor(name)
 
@@ -109,8 +110,8 @@ def write_tensors(
     The bytes are those of the library, which wants all tensors at once.
     """
     outline = tensors if outline is None else outline
-    # The widest numbers first, so that each begins where its width allows it to be mapped.
-    order = sorted(outline, key=lambda name: (-outline[name].dtype.itemsize, name))
+    kinds = list(FORMS)
+    order = sorted(outline, key=lambda name: (kinds.index(outline[name].dtype), name))
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name in order:
