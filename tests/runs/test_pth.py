@@ -1,4 +1,4 @@
-"""The .pth that is written here: it says itself what model it is, and the class of transformers takes it too."""
+"""The .pth that is written here says itself what model it is, and the class of transformers takes it too."""
 
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,7 @@ def test_a_pth_of_any_family_comes_back_alone_and_fills_the_class_of_transformer
     import_model(str(file), tmp_path / "back", quiet_view(), verify=True)
     before, back = load(tmp_path / "theirs"), load(tmp_path / "back")
     assert back.config == before.config
-    for (name, mine), other in zip(
-        back.model.named_parameters(), before.model.parameters(), strict=True
-    ):
+    for (name, mine), other in zip(back.model.named_parameters(), before.model.parameters(), strict=True):
         assert torch.equal(mine, other), name
     empty = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(tmp_path / "theirs")).eval()
     with torch.no_grad():
@@ -58,7 +56,10 @@ def test_a_pth_whose_words_about_itself_are_wrong_is_told_in_one_line(tmp_path: 
     (tmp_path / "tokenizer.json").write_bytes((tmp_path / "theirs/tokenizer.json").read_bytes())
     for change, told in (
         ({"model_type": "mamba"}, "model_type 'mamba', which groundup does not know. Known: bert"),
-        ({"hidden_size": 48}, r"has shape \(274, 32\), but the numbers of its config.json ask for \(274, 48\)"),
+        (
+            {"hidden_size": 48},
+            r"has shape \(274, 32\), but the numbers of its config.json ask for \(274, 48\)",
+        ),
         ({"num_hidden_layers": 3}, "lacks 'model.layers.2."),
         ({"num_hidden_layers": 1}, "holds 9 tensors .*, which such a model does not have"),
     ):

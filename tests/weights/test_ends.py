@@ -68,15 +68,17 @@ def test_an_answer_stops_at_each_of_several_ends(folder: Path, end: int):
 def saying(loaded: Loaded, id: int) -> None:
     """Whatever the model reads, this is likeliest next: its embedding is longest, and nothing else counts."""
     with torch.no_grad():
-        for block in loaded.model.blocks:
-            block.attention.output.weight.zero_()
-            block.mlp.down.weight.zero_()
-        loaded.model.final_norm.weight.fill_(1.0)
+        for name, parameter in loaded.model.named_parameters():
+            if name.endswith(("attention.output.weight", "mlp.down.weight")):
+                parameter.zero_()
+        loaded.model.get_parameter("final_norm.weight").fill_(1.0)
         loaded.model.tokens.weight.fill_(1.0)
         loaded.model.tokens.weight[id] = 2.0
 
 
-@pytest.mark.parametrize("value, more", [(7, {7}), ([], set()), (None, set()), ("</s>", set()), ([7, "x"], {7})])
+@pytest.mark.parametrize(
+    "value, more", [(7, {7}), ([], set()), (None, set()), ("</s>", set()), ([7, "x"], {7})]
+)
 def test_other_forms_of_an_end_are_taken_as_far_as_they_are_ids(folder: Path, value: object, more: set[int]):
     before = load(folder).ends
     put(folder, "generation_config.json", eos_token_id=value)

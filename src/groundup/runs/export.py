@@ -98,7 +98,7 @@ def write_state_dict(path: Path, loaded: Loaded, dtype: torch.dtype) -> None:
         names = {rule.ours: rule.theirs + ".weight" for rule in table.rules}
         tensors[names[_module(UNEMBEDDING)]] = tensors[names[_module(EMBEDDING)]]
     config_json = {"model_type": family.model_type, **family.write(loaded.config)}
-    tensors._metadata = OrderedDict({OWN: config_json})
+    vars(tensors)["_metadata"] = OrderedDict({OWN: config_json})
     torch.save(tensors, path)
 
 

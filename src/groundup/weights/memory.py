@@ -1,4 +1,4 @@
-"""What AdamW remembers of a training done elsewhere: taken from a checkpoint, kept by the model, gone on with.
+"""What AdamW remembers of a training done elsewhere: taken from a checkpoint, so that training can go on.
 
 A memory is a mapping of tensors: "step", and for each parameter by our name "exp_avg.NAME", the running mean
 of its gradient, and "exp_avg_sq.NAME", that of the gradient's square. Source: Loshchilov and Hutter 2019.
@@ -41,9 +41,9 @@ def take_memory(foreign: Foreign, path: Path) -> dict[str, Tensor]:
         return {}
     told = [f"{name} {_each(saved['param_groups'], name)}" for name in SETTINGS]
     foreign.notes.append(
-        f"Taken over: what AdamW remembers after {int(memory[STEP]):,} steps ({', '.join(told)} there). A run "
-        f'from this model with optimizer = "adamw" goes on with it, at the rates of its own recipe. Where in '
-        f"its data the training stood is not known here."
+        f"Taken over: what AdamW remembers after {int(memory[STEP]):,} steps ({', '.join(told)} there). "
+        f'A run from this model with optimizer = "adamw" goes on with it, at the rates of its own recipe. '
+        f"Where in its data the training stood is not known here."
     )
     return memory
 

@@ -44,7 +44,9 @@ FROM_SCRATCH = NameTable(
 )
 PARTS = ("model", "model_state_dict")
 """Under which names training scripts keep the weights."""
-OWN = "groundup"  # under which a .pth of ours keeps its config.json, in the `_metadata` that PyTorch passes by
+OWN = (
+    "groundup"  # under which a .pth of ours keeps its config.json, in the `_metadata` that PyTorch passes by
+)
 
 
 @dataclass
@@ -162,7 +164,9 @@ def _own(config_json: dict[str, Any], tensors: dict[str, Tensor]) -> Foreign:
     config = family.read(config_json)
     named = {full: tensors[name] for full, name in family.table.known(tensors).items()}
     tied = config.tie_embeddings and "lm_head.weight"
-    return Foreign("groundup", config, family.table, _without(named, (), tied), asking="the numbers of its config.json")
+    return Foreign(
+        "groundup", config, family.table, _without(named, (), tied), asking="the numbers of its config.json"
+    )
 
 
 def _nanogpt(path: Path, tensors: dict[str, Tensor], given: Any, n_heads: int | None) -> Foreign:

@@ -125,7 +125,7 @@ def write_tensors(
         file.write(struct.pack("<Q", len(text)) + text)
         for name in order:
             numbers = tensors[name].detach().to("cpu", outline[name].dtype).contiguous()
-            file.write(numbers.reshape(-1).view(torch.uint8).numpy())
+            file.write(numbers.reshape(-1).view(torch.uint8).numpy().data)
 
 
 def write_model_tensors(
