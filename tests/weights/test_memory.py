@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from groundup.errors import UserError
+from groundup.methods.next_token import NextToken
 from groundup.model.decoder import Decoder
+from groundup.runs.continuing import take_over_memory
 from groundup.runs.importing import import_model
 from groundup.runs.pretrain import make_batches, make_ready, pretrain
 from groundup.runs.recipe import make_recipe
 from groundup.text.tokenizer import Tokenizer
+from groundup.training.loop import State
 from groundup.training.optimizer import make_optimizer
 from groundup.training.settings import TrainSettings
 from groundup.weights.folder import load
@@ -149,10 +152,12 @@ def test_a_run_from_an_imported_checkpoint_takes_the_steps_that_nanogpt_would_ha
         their_optimizer.zero_grad()
     agree(load(run.model).model, weights(place, theirs), atol=3e-6)
     assert not (run.model / MEMORY).exists()
-    table["train"] |= {"optimizer": "muon", "matrix_learning_rate": 1e-3}
-    view = quiet_view()
-    pretrain(make_recipe(table), place.with_name("other"), view, device="cpu")
+    table["train"] |= {"optimizer": "muon"}
+    recipe, view = make_recipe(table), quiet_view()
+    state = State.fresh(NextToken(ready.loaded.model), recipe.train)
+    take_over_memory(state, ready.loaded.model, recipe, view)
     assert "this run learns by muon, and does without" in said(view)
+    assert not state.optimizer.memory()
 
 
 def test_a_memory_survives_another_import_and_lacks_what_the_file_lacked(place: Path):
@@ -206,6 +211,10 @@ def of_another_form(saved: dict[str, Any]) -> None:
     saved["optimizer"] = ["moments"]
 
 
+def put(where: str, name: str, value: object) -> Change:
+    return lambda saved: saved["optimizer"][where][0].update({name: value})
+
+
 @pytest.mark.parametrize(
     "change, told",
     [
@@ -216,6 +225,14 @@ def of_another_form(saved: dict[str, Any]) -> None:
         (uneven, "its parameters have not all made the same steps"),
         (without_one, "its parameters have not all made the same steps"),
         (of_another_form, "it is not in PyTorch's form"),
+        (put("state", "step", "five"), "it is not in PyTorch's form"),
+        (put("state", "step", torch.zeros(3)), "it is not in PyTorch's form"),
+        (put("state", "exp_avg", 3), "its 28 parameters in 2 groups do not have the shapes"),
+        (
+            put("state", "max_exp_avg_sq", torch.zeros(3)),
+            "it keeps exp_avg, exp_avg_sq, max_exp_avg_sq, step",
+        ),
+        (put("param_groups", "params", None), "it is not in PyTorch's form"),
     ],
 )
 def test_what_does_not_fit_is_left_out_with_its_reason_and_the_weights_are_imported(

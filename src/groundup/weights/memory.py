@@ -83,19 +83,23 @@ def go_on_with(memory: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, m
 
 def _by_our_names(foreign: Foreign, saved: Any, path: Path) -> dict[str, Tensor]:
     """The memory, in the form of our parameters. Unfit if it is no AdamW's, or not of these parameters."""
-    groups = saved.get("param_groups") if isinstance(saved, dict) else None
-    if not groups or not isinstance(saved.get("state"), dict):
-        raise Unfit("it is not in PyTorch's form")
-    entries = [saved["state"].get(number) for group in groups for number in group["params"]]
-    if not any(entries):
+    try:
+        sizes = [len(group["params"]) for group in saved["param_groups"]]
+        entries = [
+            saved["state"].get(number) for group in saved["param_groups"] for number in group["params"]
+        ]
+        keys = {key for entry in entries if entry for key in entry}
+        steps = {float(entry[STEP]) if entry else 0.0 for entry in entries if keys == {STEP, *MEANS}}
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError):  # it may hold anything
+        raise Unfit("it is not in PyTorch's form") from None
+    if not keys:
         raise Unfit("it has made no step")
-    keys = {key for entry in entries if entry for key in entry}
-    if keys != {STEP, *MEANS}:
-        raise Unfit(f"it keeps {', '.join(sorted(keys))}, so it is no plain AdamW's")
-    if None in entries or len({float(entry[STEP]) for entry in entries}) > 1:
+    if not steps:
+        raise Unfit(f"it keeps {', '.join(sorted(map(str, keys)))}, so it is no plain AdamW's")
+    if len(steps) > 1:
         raise Unfit("its parameters have not all made the same steps")
-    names = _order(foreign.tensors, [len(group["params"]) for group in groups], entries)
-    memory = {STEP: torch.tensor(float(entries[0][STEP]))}
+    names = _order(foreign.tensors, sizes, entries)
+    memory = {STEP: torch.tensor(steps.pop())}
     for mean in MEANS:
         theirs = {name: entry[mean] for name, entry in zip(names, entries, strict=True)}
         # It has the shapes of the weights, so it takes the same way: split, turned and renamed as they are.
@@ -118,7 +122,7 @@ def _order(tensors: Mapping[str, Tensor], sizes: list[int], entries: list[dict[s
     for order in ([names], [matrices, vectors], [vectors, matrices]):
         inside = [name for group in order for name in group]
         if [len(group) for group in order] == sizes and all(
-            entry[mean].shape == tensors[name].shape
+            getattr(entry.get(mean), "shape", None) == tensors[name].shape
             for name, entry in zip(inside, entries, strict=True)
             for mean in MEANS
         ):
