@@ -79,22 +79,33 @@ def _state(path: Path) -> tuple[int, int, int]:
 
 def read_tensors(folder: Path) -> Mapping[str, Tensor]:
     """All tensors of a folder, from one file or from the shards that its index names."""
-    if (folder / SINGLE).is_file():
-        return StoredTensors([folder / SINGLE])
-    if (folder / INDEX).is_file():
-        shards = read_json(folder / INDEX).get("weight_map", {}).values()
-        return StoredTensors([folder / shard for shard in sorted(set(shards))])
+    files = _files(folder)
+    if files:
+        return StoredTensors(files)
     if is_openai_folder(folder):
         return openai_tensors(folder)
     raise UserError(f"{folder} holds no {SINGLE}. Get the model's weights in the safetensors form.")
 
 
+def _files(folder: Path) -> list[Path]:
+    """The files of a folder's weights; what else has the form of safetensors is no part of the model."""
+    if (folder / SINGLE).is_file():
+        return [folder / SINGLE]
+    if (folder / INDEX).is_file():
+        return [
+            folder / name for name in sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))
+        ]
+    return []
+
+
 def stored_dtype(folder: Path) -> torch.dtype:
     """The form of a folder's numbers: float16 or bfloat16 where all of them have it, else float32."""
-    files = [folder / SINGLE] if (folder / SINGLE).is_file() else sorted(folder.glob("model-*.safetensors"))
     kinds: set[str] = set()
-    for file in files:
-        with suppress(SafetensorError), safe_open(file, "pt") as tensors:  # reading it will tell the damage
+    for file in _files(folder):
+        with (
+            suppress(SafetensorError, FileNotFoundError),
+            safe_open(file, "pt") as tensors,
+        ):  # reading it will tell the damage
             names = tensors.keys()  # no dictionary: it cannot be walked over itself
             kinds |= {tensors.get_slice(name).get_dtype() for name in names}
     halves = {"F16": torch.float16, "BF16": torch.bfloat16}
