@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertForMaskedLM, 
 from groundup.errors import UserError
 from groundup.generation.engine import generate
 from groundup.model.encoder import Encoder
+from groundup.runs.export import export
 from groundup.tasks import evaluate
 from groundup.weights.folder import Loaded, load, save
+from tests.runs.conftest import quiet_view, said
 from tests.text.kinds import KINDS
 
 SENTENCES = [
@@ -107,6 +110,30 @@ def test_a_bert_without_pooler_is_loaded_without_one_and_that_is_said(folder, tm
     assert not any("pooler" in name for name in load_file(tmp_path / "ours" / "model.safetensors"))
     with pytest.warns(UserWarning, match="have no pooler"):
         assert load(tmp_path / "ours").model.pooler is None
+
+
+@pytest.mark.parametrize("place", ["", "0_Transformer", "0_BERT"])
+def test_the_transformer_in_a_folder_of_sentence_transformers_is_found(folder, tmp_path, place):
+    whole = tmp_path / "whole"
+    (whole / "1_Pooling").mkdir(parents=True)
+    (whole / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    (whole / "modules.json").write_text("[]")
+    if place:  # as it was written years ago, with a config.json of its own outside
+        (whole / "config.json").write_text('{"__version__": "2.0.0"}')
+    shutil.copytree(folder, whole / place, dirs_exist_ok=True)
+    assert_as_transformers(load(whole), folder)
+
+
+def test_an_encoder_is_exported_as_a_folder_and_into_nothing_else(folder, tmp_path):
+    view = quiet_view()
+    export(folder, tmp_path / "exact", view, verify=True)
+    export(folder, tmp_path / "rounded", view, dtype="bf16", verify=True)
+    assert "are the same bit for bit" in said(view) and "hidden numbers were compared" in said(view)
+    assert_as_transformers(load(folder), tmp_path / "exact")
+    for form in ("pth", "gguf"):
+        with pytest.raises(UserError, match=f"an encoder, which --to {form} cannot hold. Write a folder"):
+            export(folder, tmp_path / "file", view, form=form)
+    assert not (tmp_path / "file").exists()
 
 
 def test_half_a_pooler_is_refused(folder):

@@ -196,7 +196,7 @@ def test_a_checkpoint_deleted_while_it_is_read_gives_way_to_the_newest(
     save(tmp_path / "checkpoints" / "step-000001", make_loaded(card="words"))
     read = vanishing(tmp_path, monkeypatch, 2, place)
     assert load(tmp_path).card == "words"
-    assert read == ["step-000001", "step-000002", "step-000003"]
+    assert list(dict.fromkeys(read)) == ["step-000001", "step-000002", "step-000003"]
 
 
 def test_a_run_whose_checkpoints_vanish_again_and_again_is_given_up_in_one_line(

@@ -10,6 +10,7 @@ import torch
 from huggingface_hub import constants, hf_hub_download, scan_cache_dir
 from transformers import AutoModelForCausalLM
 
+from groundup.cli import main
 from groundup.errors import UserError
 from groundup.system import hub
 from groundup.weights.folder import Loaded, load, model_folder, read_config, save
@@ -132,6 +133,16 @@ def test_a_small_file_that_is_not_the_hubs_is_refused_and_not_kept(web: Web, fol
     assert_same(load(f"hf:{NAME}"), load(folder))
 
 
+def test_a_repository_with_only_vocab_json_and_merges_txt_encodes_the_same(web: Web, folder: Path):
+    before = load(folder).tokenizer
+    (folder / "vocab.json").write_text(json.dumps(before.library.get_vocab()), "utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n", "utf-8")
+    without("tokenizer.json", "tokenizer_config.json")(folder)
+    put_model(web, NAME, folder)
+    text = "The wind, the mill and “naïf” 🍞"
+    assert load(f"hf:{NAME}").tokenizer.encode(text) == before.encode(text)
+
+
 def without(*names: str) -> Callable[[Path], None]:
     def remove(folder: Path) -> None:
         for name in names:
@@ -195,6 +206,33 @@ def test_a_repository_that_is_not_there_is_one_line(web: Web, folder: Path):
     put_model(web, NAME, folder)
     with pytest.raises(UserError, match=r"There is no file at .*revision/none \(404\)"):
         load(f"hf:{NAME}@none")
+
+
+@pytest.mark.parametrize(
+    "faults, told",
+    [
+        ([Fault(status=404)], "There is no file at"),
+        ([Fault(status=401, headers={"X-Error-Code": "RepoNotFound"})], "(401): it is private or not there"),
+        ([Fault(), Fault(), Fault(status=401, headers={"X-Error-Code": "GatedRepo"})], "is gated (401)"),
+        ([], "only pytorch_model-00001-of-00002.bin, a pickle, which can run code"),
+    ],
+    ids=["missing", "private", "gated", "shards of pickles"],
+)
+def test_what_cannot_be_imported_is_one_line_of_the_command_and_leaves_nothing(
+    web: Web, folder: Path, capsys: pytest.CaptureFixture[str], faults: list[Fault], told: str
+):
+    if not faults:
+        (folder / "model.safetensors").rename(folder / "pytorch_model-00001-of-00002.bin")
+        (folder / "pytorch_model-00002-of-00002.bin").write_bytes(b"the other half")
+        (folder / "pytorch_model.bin.index.json").write_text("{}")
+    put_model(web, NAME, folder)
+    web.faults = faults
+    code = main(["import", f"hf:{NAME}", str(folder.with_name("new"))])
+    said = capsys.readouterr().err
+    assert code == 2 and said.startswith("groundup: ") and said.count("\n") == 1, said
+    assert told in said
+    assert not any(path.endswith(".bin") for path in paths_asked(web))
+    assert [path.name for path in folder.parent.iterdir() if "new" in path.name] == []
 
 
 def test_an_answer_that_is_not_the_hubs_is_one_line(web: Web):

@@ -27,6 +27,9 @@ def import_(
     Of OpenAI's own GPT-2 there are 124M, 355M, 774M and 1558M. What is downloaded is kept, and an interrupted
     download goes on. GROUNDUP_GPT2_MIRROR and HF_ENDPOINT name other addresses to download from.
 
+    A file may be a checkpoint of nanoGPT or of a tutorial: what its AdamW remembers is taken over, and a run
+    with model.from=FOLDER goes on with it.
+
     Examples:
 
       groundup import openai:124M gpt2 --verify

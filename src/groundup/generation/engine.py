@@ -45,9 +45,10 @@ def generate(
 ) -> Iterator[Piece]:
     """Continue the prompts, side by side: each piece says which it belongs to.
 
-    An empty prompt begins a document. An answer ends at <|endoftext|> ("border"), before one of the `stop`
-    strings or at one of the ids in `stop_tokens` ("stop"), after max_tokens ("length") or where the context
-    is full ("context"); with `slide` it goes on there, with the last half of the text in view.
+    An empty prompt begins a document. An answer ends at <|endoftext|> or another of the model's own ends
+    ("border"), before one of the `stop` strings or at one of the ids in `stop_tokens` ("stop"), after
+    max_tokens ("length") or where the context is full ("context"); with `slide` it goes on there, with the
+    last half of the text in view.
 
     Each prompt has a generator of its own, from the one seed or from its own of several. So its text is the
     same alone and among others, unless two tokens are so close that rounding decides. UserError if a prompt
@@ -139,7 +140,7 @@ class Answer:
 
     def __init__(self, loaded: Loaded, number: int, end: Ending):
         self.number, self.end = number, end
-        self.ends = {loaded.tokenizer.border_id, loaded.tokenizer.end_id}  # a Llama begins and ends by two
+        self.ends = loaded.ends  # a Llama begins by one and ends by another
         self.decoder = StreamDecoder(loaded.tokenizer)
         self.count, self.waiting, self.ids = 0, "", list[int]()
 

@@ -3,6 +3,7 @@
 import torch
 
 from groundup.errors import UserError
+from groundup.model.decoder import Decoder
 from groundup.runs.farewell import command
 from groundup.runs.folder import RunFolder
 from groundup.runs.prepare import Prepared
@@ -12,7 +13,11 @@ from groundup.system.device import describe
 from groundup.system.files import remove_folder, storage_errors
 from groundup.system.lock import LOCK
 from groundup.system.progress import View
+from groundup.training.loop import State
 from groundup.weights.checkpoints import Checkpoint, keep_checkpoints, newest_checkpoint
+from groundup.weights.folder import model_folder
+from groundup.weights.memory import go_on_with, read_memory
+from groundup.weights.places import is_elsewhere
 
 FREE = ("train.micro_batch", "train.checkpoint", "train.compile")
 """What a run may change on its way: how many rows are computed at once, and what is kept. Each step still
@@ -97,6 +102,23 @@ def tell_what_differs(folder: RunFolder, recipe: Recipe, device: torch.device, v
         other.append(f"micro_batch {rows} → {recipe.train.micro_batch}")
     if other:
         view.say(f"Not as when this run began: {', '.join(other)}. It goes on, but not to the same bytes.")
+
+
+def take_over_memory(state: State, model: Decoder, recipe: Recipe, view: View) -> None:
+    """Begin with what AdamW remembers, where the model that a run starts from brings that along."""
+    where = recipe.model.get("from")
+    memory = None if where is None or is_elsewhere(where) else read_memory(model_folder(where))
+    if memory is None:
+        return
+    if recipe.train.optimizer != "adamw":
+        view.say(
+            f"{where} brings what AdamW remembers; this run learns by {recipe.train.optimizer}, and does "
+            f'without. Set train.optimizer = "adamw" to go on with it.'
+        )
+        return
+    (adamw,) = state.optimizer.parts
+    steps = go_on_with(memory, adamw, model)
+    view.say(f"Going on with what AdamW remembers of the {steps:,} steps that {where} has behind it.")
 
 
 def differences(before: Recipe, now: Recipe) -> list[str]:

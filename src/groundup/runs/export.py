@@ -1,6 +1,7 @@
 """The job of `groundup export`: a model for other programs, and the proof that it is the same one."""
 
 import os
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,12 +10,13 @@ from torch import Tensor
 
 from groundup.errors import UserError, did_you_mean
 from groundup.model.decoder import Decoder
+from groundup.model.encoder import Encoder
 from groundup.system.files import whole_file, whole_folder
 from groundup.system.progress import View
 from groundup.weights.folder import Loaded, load, write_model
 from groundup.weights.foreign import load_foreign
 from groundup.weights.gguf import check_gguf, read_gguf, write_gguf
-from groundup.weights.state_dicts import read_pickle
+from groundup.weights.state_dicts import OWN, read_pickle
 from groundup.weights.tensors import SHARD_BYTES
 from groundup.zoo import family_for
 from groundup.zoo._table import EMBEDDING, UNEMBEDDING
@@ -58,6 +60,8 @@ def export(
     if os.path.lexists(target):
         raise UserError(f"{target} is there already. Choose another name, or delete it first.")
     loaded = load_foreign(Path(where), tell=view.say) if os.path.isfile(where) else load(where)
+    if form != "hf" and not isinstance(loaded.model, Decoder):
+        raise UserError(f"This model is an encoder, which --to {form} cannot hold. Write a folder: --to hf.")
     for note in check_gguf(loaded) if form == "gguf" else []:
         view.say(note)
     with (whole_folder if form == "hf" else whole_file)(target) as part:
@@ -69,7 +73,8 @@ def export(
             write_gguf(part, loaded, dtype)
         told = compare(loaded.model, READERS[form](part, loaded), dtype) if verify else ""
     size = sum(file.stat().st_size for file in ([target] if target.is_file() else target.iterdir()))
-    view.say(f"{loaded.model.n_parameters():,} parameters as {dtype}: {size:,} bytes in {target}.")
+    numbers = sum(parameter.numel() for parameter in loaded.model.parameters())
+    view.say(f"{numbers:,} parameters as {dtype}: {size:,} bytes in {target}.")
     if told:
         view.say(told)
     return target
@@ -82,13 +87,18 @@ def _of(what: str, form: str) -> str:
 def write_state_dict(path: Path, loaded: Loaded, dtype: torch.dtype) -> None:
     """Write a .pth: the state dict of the model's class in transformers, tied matrices under both names.
 
-    It is the only pickle that groundup writes, and only where it was asked for by name.
+    Its config.json is in `_metadata`, where state dicts of PyTorch keep versions of modules: whoever loads
+    the tensors passes it by, and importing the file finds it. It is the only pickle that groundup writes,
+    and only where it was asked for by name.
     """
-    table, tied = family_for(loaded.config).table, loaded.config.tie_embeddings
-    tensors = {name: t.to("cpu", dtype) for name, t in table.push(loaded.model, tied=tied).items()}
+    family, tied = family_for(loaded.config), loaded.config.tie_embeddings
+    table, pushed = family.table, family.table.push(loaded.model, tied=tied)
+    tensors = OrderedDict((name, t.to("cpu", dtype)) for name, t in pushed.items())
     if tied:  # one matrix in memory, so that torch.save writes it once
         names = {rule.ours: rule.theirs + ".weight" for rule in table.rules}
         tensors[names[_module(UNEMBEDDING)]] = tensors[names[_module(EMBEDDING)]]
+    config_json = {"model_type": family.model_type, **family.write(loaded.config)}
+    vars(tensors)["_metadata"] = OrderedDict({OWN: config_json})
     torch.save(tensors, path)
 
 
@@ -102,7 +112,7 @@ def _read_state_dict(path: Path, loaded: Loaded) -> Decoder:
     return model.eval()
 
 
-READERS: dict[str, Callable[[Path, Loaded], Decoder]] = {
+READERS: dict[str, Callable[[Path, Loaded], Decoder | Encoder]] = {
     "hf": lambda path, loaded: load(path).model,
     "pth": _read_state_dict,
     "gguf": lambda path, loaded: read_gguf(path, loaded.config),
@@ -111,10 +121,10 @@ READERS: dict[str, Callable[[Path, Loaded], Decoder]] = {
 
 
 @torch.no_grad()
-def compare(model: Decoder, back: Decoder, dtype: str) -> str:
+def compare(model: Decoder | Encoder, back: Decoder | Encoder, dtype: str) -> str:
     """What the comparison of a model with its written form gave, in one line. UserError if they differ.
 
-    In float32 nothing is lost, so that the tensors must be the same bits; elsewhere logits are compared.
+    In float32 nothing is lost, so that the tensors must be the same bits; elsewhere it is what they compute.
     """
     ours, theirs = dict(model.named_parameters()), dict(back.named_parameters())
     if dtype == "float32":
@@ -133,15 +143,23 @@ def compare(model: Decoder, back: Decoder, dtype: str) -> str:
         (1, min(LOOKED_AT, config.context_length)),
         generator=torch.Generator().manual_seed(0),
     )
-    before: Tensor = model(ids.to(model.tokens.weight.device)).float().cpu()  # (1, T, V)
-    after: Tensor = back(ids)
+    before, after = _computed(model, ids), _computed(back, ids)  # (1, T, V), of an encoder (1, T, D)
     worst = float((before - after).abs().max())
     spread = float(before.std())
-    same = int((before.argmax(-1) == after.argmax(-1)).sum())
+    what = "logits" if isinstance(model, Decoder) else "hidden numbers"
     told = (
-        f"logits at {ids.shape[1]} positions differ by at most {worst:.2g} (their standard deviation is "
-        f"{spread:.2g}); the likeliest token is the same at {same}"
+        f"{what} at {ids.shape[1]} positions differ by at most {worst:.2g} (their standard deviation is "
+        f"{spread:.2g})"
     )
+    if isinstance(model, Decoder):
+        same = int((before.argmax(-1) == after.argmax(-1)).sum())
+        told += f"; the likeliest token is the same at {same}"
     if not worst <= TOLERATED[dtype] * spread:
         raise UserError(f"As {dtype} it is another model: {told}. Nothing was kept; choose --dtype float32.")
-    return f"Verified: rounded to {dtype}, so that logits were compared, not tensors: {told}."
+    return f"Verified: rounded to {dtype}, so that {what} were compared, not tensors: {told}."
+
+
+def _computed(model: Decoder | Encoder, ids: Tensor) -> Tensor:
+    """The logits of a decoder, or the hidden numbers of an encoder, in float32."""
+    found = model(ids.to(model.tokens.weight.device))
+    return (found if isinstance(model, Decoder) else found[0]).float().cpu()

@@ -2,21 +2,21 @@
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from groundup.errors import UserError
-from groundup.model.counting import count_parameters
 from groundup.system.files import check_writable, sha256, whole_folder
 from groundup.system.progress import View
 from groundup.text.known import GPT2_FILES
 from groundup.weights.folder import Loaded, load, model_folder, read_config, write_model
-from groundup.weights.foreign import load_foreign
+from groundup.weights.foreign import load_with_memory
+from groundup.weights.memory import MEMORY, read_memory
 from groundup.weights.places import OPENAI, is_elsewhere
-from groundup.weights.tensors import read_tensors, stored_dtype
+from groundup.weights.tensors import read_tensors, stored_dtype, write_tensors
 from groundup.zoo import family_for
 from groundup.zoo._family import Family
 
@@ -37,7 +37,10 @@ def import_model(
     tokenizer: Path | None = None,
     n_heads: int | None = None,
 ) -> Loaded:
-    """Write a model from elsewhere as a Hugging Face folder, whole or not at all; numbers keep their form.
+    """Write a model from elsewhere as a Hugging Face folder, whole or not at all.
+
+    The numbers of a folder keep their form, those of a single file become float32. What its AdamW remembers
+    is written beside the model (weights.memory), so that training can go on with it.
 
     where: "openai:SIZE", "hf:ORG/NAME@REVISION", a folder, or a file of another program; only for such a
     file `tokenizer` and `n_heads` say what it lacks. verify: also check what was written, before the folder
@@ -46,18 +49,20 @@ def import_model(
     check_writable(folder)
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         raise UserError(f"{folder} is there already. Choose another folder, or delete it first.")
-    source = None
+    source, memory = None, None
     if not is_elsewhere(where) and os.path.isfile(where):
-        loaded = load_foreign(where, tokenizer=tokenizer, n_heads=n_heads, tell=view.say)
+        loaded, memory = load_with_memory(where, tokenizer=tokenizer, n_heads=n_heads, tell=view.say)
     else:
         if tokenizer or n_heads:
             raise UserError(
                 f"--tokenizer and --heads are for a single file, but {where} is a folder. Leave them out."
             )
         source = model_folder(where)
-        loaded = load(source, dtype=stored_dtype(source))
+        loaded, memory = load(source, dtype=stored_dtype(source)), read_memory(source)
     with whole_folder(folder) as part:
         write_model(part, loaded)
+        if memory:
+            write_tensors(part / MEMORY, memory)
         if verify:
             theirs = in_full(loaded, read_tensors(source) if source else _pushed(loaded))
             view.say(compare_tensors(theirs, in_full(loaded, read_tensors(part)), source or Path(where)))
@@ -65,32 +70,48 @@ def import_model(
                 for found in check_openai(where.removeprefix(OPENAI), source, load(part), part):
                     view.say(found)
     kind, dtype = _family(loaded).name, str(loaded.model.tokens.weight.dtype).removeprefix("torch.")
-    view.say(f"{kind}, {count_parameters(loaded.config):,} parameters in {dtype}, saved in {folder}.")
+    numbers = sum(parameter.numel() for parameter in loaded.model.parameters())
+    view.say(f"{kind}, {numbers:,} parameters in {dtype}, saved in {folder}.")
     return loaded
 
 
-def in_full(loaded: Loaded, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+class Renamed(Mapping[str, Tensor]):
+    """Tensors under other names; each is still read only when it is asked for."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], name_there: dict[str, str]):
+        self._tensors, self._name_there = tensors, name_there
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._tensors[self._name_there[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._name_there)
+
+    def __len__(self) -> int:
+        return len(self._name_there)
+
+
+def in_full(loaded: Loaded, tensors: Mapping[str, Tensor]) -> Renamed:
     """Tensors by what they are called today; the second copy of tied embeddings is left out."""
-    table, tied = _family(loaded).table, loaded.config.tie_embeddings
-    named = {full: tensors[name] for full, name in table.known(tensors).items()}
-    if tied:
-        named.pop("lm_head.weight", None)  # loading has compared it with the first
-    return named
+    names = _family(loaded).table.known(tensors)
+    if loaded.config.tie_embeddings:
+        names.pop("lm_head.weight", None)  # loading has compared it with the first
+    return Renamed(tensors, names)
 
 
 def compare_tensors(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], source: Path) -> str:
-    """What was compared, in words. UserError unless both have the same names, shapes and numbers."""
-    different = [
-        name
-        for name in theirs.keys() | ours.keys()
-        if name not in theirs or name not in ours or not torch.equal(theirs[name].to(ours[name]), ours[name])
-    ]
+    """What was compared, in words, one tensor at a time. UserError unless names, shapes and numbers agree."""
+    different, numbers = theirs.keys() ^ ours.keys(), 0
+    for name in theirs.keys() & ours.keys():
+        their, our = theirs[name], ours[name]
+        numbers += our.numel()
+        if not torch.equal(their.to(our), our):
+            different.add(name)
     if different:
         raise UserError(
             f"{len(different)} of {len(theirs)} tensors are not what {source} has, such as "
             f"{min(different)!r}. Nothing was written; the disk may be damaged: try another one."
         )
-    numbers = sum(tensor.numel() for tensor in ours.values())
     return f"Verified: {len(ours)} tensors ({numbers:,} numbers), read back, are equal to those of {source}."
 
 
@@ -130,7 +151,7 @@ def check_openai(size: str, source: Path, loaded: Loaded, folder: Path) -> list[
     return [*right, f"Verified: the logits are those of transformers (they differ by {difference:.1g})."]
 
 
-def _pushed(loaded: Loaded) -> dict[str, Tensor]:
+def _pushed(loaded: Loaded) -> Mapping[str, Tensor]:
     """The tensors of a model in memory, as its family names them."""
     return _family(loaded).table.push(loaded.model, tied=loaded.config.tie_embeddings)
 

@@ -26,6 +26,7 @@ from groundup.runs.continuing import (
     refuse_changed_data,
     refuse_foreign_folder,
     refuse_other_run,
+    take_over_memory,
     tell_what_differs,
 )
 from groundup.runs.estimate import Estimate, tell_estimate
@@ -225,6 +226,7 @@ def _train(
         view.say(f"Going on from step {state.step} of {recipe.train.steps}.")
     else:
         folder.cut_back(-1)
+        take_over_memory(state, loaded.model, recipe, view)
     floor = None
     if texts.floor_bits is not None:
         floor = float(texts.floor_bits.sum() * math.log(2) / sum(len(ids) - 1 for ids in texts.ids))

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic
 
@@ -21,6 +21,7 @@ from groundup.weights.places import fetch_config, fetch_model, is_elsewhere
 from groundup.weights.tensors import CONFIG, SHARD_BYTES, read_tensors, write_model_tensors
 from groundup.zoo import family_for, family_of
 
+ENDS, GENERATION = "eos_token_id", "generation_config.json"
 TRIES = 3  # to load from a run that goes on: each new checkpoint can delete the one that is being read
 
 Model = TypeVar("Model", bound=Decoder | Encoder, default=Decoder)
@@ -34,6 +35,17 @@ class Loaded(Generic[Model]):
     tokenizer: Tokenizer
     config: ModelConfig
     card: str = ""  # README.md of the folder: where the model comes from, in words
+    generation: dict[str, Any] = field(default_factory=dict)  # its generation_config.json, if it has one
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The ids that end an answer: the border, the tokenizer's end, and what its folder names besides.
+
+        A model that chats often has several: Llama 3 ends a text by one, a turn by another.
+        """
+        named = self.generation.get(ENDS)
+        more = {id for id in (named if isinstance(named, list) else [named]) if isinstance(id, int)}
+        return frozenset({self.tokenizer.border_id, self.tokenizer.end_id} | more)
 
     @property
     def device(self) -> torch.device:
@@ -83,8 +95,11 @@ def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.d
     family = family_of(config_json)
     config = family.read(config_json)
     # Read before what must be there: a folder that is deleted meanwhile cannot pass for one without a card.
-    readme = folder / "README.md"
+    readme, speaking = folder / "README.md", folder / GENERATION
     card = readme.read_text(encoding="utf-8") if readme.exists() else ""
+    generation = read_json(speaking) if speaking.exists() else {}
+    if isinstance(config_json.get(ENDS), list):  # some models list their several ends only here
+        generation.setdefault(ENDS, config_json[ENDS])
     with torch.device("meta"):
         model = family.model(config)
     model = model.to(dtype or torch.float32).to_empty(device=device or "cpu")
@@ -100,7 +115,7 @@ def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.d
             f"The tokenizer in {folder} has {tokenizer.vocab_size} tokens, but the model knows only "
             f"{config.vocab_size}. They belong to different models."
         )
-    return Loaded(model.eval(), tokenizer, config, card)
+    return Loaded(model.eval(), tokenizer, config, card, generation)
 
 
 def save(folder: Path | str, loaded: Loaded[Any]) -> Path:
@@ -124,9 +139,10 @@ def write_model(
     model, config, tokenizer = loaded.model, loaded.config, loaded.tokenizer
     family = family_for(config, type(model))
     written_as = str(dtype or model.tokens.weight.dtype).removeprefix("torch.")
-    ends: dict[str, int] = {}
+    ends: dict[str, Any] = {}
     if isinstance(model, Decoder):
-        ends = {"bos_token_id": tokenizer.begin_id, "eos_token_id": tokenizer.end_id}
+        named = loaded.generation.get(ENDS)
+        ends = {"bos_token_id": tokenizer.begin_id, ENDS: tokenizer.end_id if named is None else named}
     if tokenizer.pad_id is not None:
         ends["pad_token_id"] = tokenizer.pad_id
     head = {
@@ -138,7 +154,7 @@ def write_model(
     write_json(folder / CONFIG, {**head, **family.write(config), **ends})
     if isinstance(model, Decoder):
         how = {"do_sample": True, "temperature": 0.8, "top_k": 50}
-        write_json(folder / "generation_config.json", {**ends, **how})
+        write_json(folder / GENERATION, loaded.generation or {**ends, **how})
     tensors = family.table.push(model, tied=config.tie_embeddings)
     write_model_tensors(folder, tensors, dtype=dtype, shard_bytes=shard_bytes)
     tokenizer.save(folder)
@@ -149,7 +165,8 @@ def write_model(
 def model_folder(where: Path | str) -> Path:
     """The folder that holds config.json: `where` itself, or the best place inside a run's folder.
 
-    A model that lies elsewhere is fetched. A folder of OpenAI's GPT-2 has hparams.json instead.
+    A model that lies elsewhere is fetched. A folder of OpenAI's GPT-2 has hparams.json instead. One of
+    sentence-transformers may keep the transformer, the first of its parts, in a folder such as 0_Transformer.
     """
     if is_elsewhere(where):
         return fetch_model(where)
@@ -161,6 +178,9 @@ def model_folder(where: Path | str) -> Path:
             f"There is no folder {folder}.{did_you_mean(folder.name, others)} "
             f"Give a model's or a run's folder."
         )
+    first_part = next(folder.glob(f"0_*/{CONFIG}"), None) if (folder / "modules.json").is_file() else None
+    if first_part is not None:
+        return first_part.parent
     if (folder / CONFIG).is_file() or is_openai_folder(folder):
         return folder
     if (folder / "model" / CONFIG).is_file():

@@ -4,12 +4,15 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from torch import Tensor
+
 from groundup.errors import UserError
 from groundup.text.known import gpt2_tokenizer
 from groundup.text.llama2c import read_llama2c_tokenizer
 from groundup.text.tokenizer import Tokenizer
 from groundup.weights.folder import Loaded
 from groundup.weights.llama2c import read_llama2c
+from groundup.weights.memory import take_memory
 from groundup.weights.state_dicts import Foreign, fill, read_state_dict
 
 GPT2_VOCABULARIES = (50_257, 50_304)  # as it is, and padded to a multiple of 128 as nanoGPT does
@@ -22,14 +25,34 @@ def load_foreign(
     n_heads: int | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Loaded:
-    """Load one file: a nanoGPT checkpoint, a state dict of LLMs-from-scratch, or a llama2.c model.
+    """Load one file: a nanoGPT checkpoint, a state dict of LLMs-from-scratch or of ours, or a llama2.c model.
 
     tokenizer: a folder, a tokenizer.json or a tokenizer.bin of llama2.c; by default what lies beside the
     file, else GPT-2's where the vocabulary has its size. n_heads: for files that do not say it. tell: is
     given one line for each thing that was assumed, added or left out; the card of the model says them too.
     UserError, in one line, for whatever is wrong with the file; no code in it is ever executed.
     """
-    path = Path(path)
+    return _load(Path(path), tokenizer, n_heads, tell, with_memory=False)[0]
+
+
+def load_with_memory(
+    path: Path | str,
+    *,
+    tokenizer: Path | None = None,
+    n_heads: int | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> tuple[Loaded, dict[str, Tensor]]:
+    """The same, and what its AdamW remembers (see weights.memory): empty if nothing can be taken over."""
+    return _load(Path(path), tokenizer, n_heads, tell, with_memory=True)
+
+
+def _load(
+    path: Path,
+    tokenizer: Path | None,
+    n_heads: int | None,
+    tell: Callable[[str], None] | None,
+    with_memory: bool,
+) -> tuple[Loaded, dict[str, Tensor]]:
     foreign = _read(path, n_heads)
     found = _tokenizer(path, foreign, tokenizer)
     if found.vocab_size > foreign.config.vocab_size:
@@ -38,12 +61,14 @@ def load_foreign(
             f"They belong to different models: give the model's own with --tokenizer."
         )
     model = fill(foreign, path)
+    memory = take_memory(foreign, path) if with_memory else {}
+    foreign.notes += foreign.left_out()
     for note in foreign.notes:
         if tell:
             tell(note)
     card = f"# {path.stem}\n\nImported from {path.name}, a model of {foreign.origin}.\n"
     card += "".join(f"\n- {note}" for note in foreign.notes) + "\n" * bool(foreign.notes)
-    return Loaded(model, found, foreign.config, card)
+    return Loaded(model, found, foreign.config, card), memory
 
 
 def _read(path: Path, n_heads: int | None) -> Foreign:

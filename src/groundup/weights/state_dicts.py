@@ -1,4 +1,4 @@
-"""PyTorch files of nanoGPT and of "LLMs from scratch", read without running any code that is in them."""
+"""PyTorch files of nanoGPT, "LLMs from scratch" and our own, read without running any code in them."""
 
 import pickle
 import re
@@ -15,6 +15,7 @@ from torch import Tensor
 from groundup.errors import UserError
 from groundup.model.config import ModelConfig
 from groundup.model.decoder import Decoder
+from groundup.zoo import family_of
 from groundup.zoo._table import NameTable, Rule
 from groundup.zoo.gpt2 import FAMILY as GPT2
 
@@ -41,8 +42,11 @@ FROM_SCRATCH = NameTable(
         Rule("unembed", "out_head"),
     ),
 )
-PARTS = {"model": "model", "model_state_dict": "model", "optimizer": "", "optimizer_state_dict": ""}
-"""Under which names training scripts keep the weights, and the optimizer's numbers."""
+PARTS = ("model", "model_state_dict")
+"""Under which names training scripts keep the weights."""
+OWN = (
+    "groundup"  # under which a .pth of ours keeps its config.json, in the `_metadata` that PyTorch passes by
+)
 
 
 @dataclass
@@ -56,6 +60,15 @@ class Foreign:
     asking: str = "its other tensors"  # what the shapes are measured by
     optional: str = r"(?!)"  # a regular expression: biases that the project leaves out in some models
     notes: list[str] = field(default_factory=list)
+    rest: dict[str, Any] = field(default_factory=dict)  # what the file holds besides
+
+    def left_out(self) -> list[str]:
+        """One line on what of the rest nobody has taken."""
+        if not self.rest:
+            return []
+        optimizer = {"optimizer", "optimizer_state_dict"} & self.rest.keys()
+        why = " Training begins with a fresh optimizer." if optimizer else ""
+        return [f"Left out: {', '.join(self.rest)}.{why}"]
 
 
 def read_state_dict(path: Path, n_heads: int | None = None) -> Foreign:
@@ -64,9 +77,12 @@ def read_state_dict(path: Path, n_heads: int | None = None) -> Foreign:
     n_heads: how many heads the model has, where the file does not say it.
     """
     found = read_pickle(path)
-    part = next((name for name, kind in PARTS.items() if kind and isinstance(found.get(name), dict)), None)
+    part = next((name for name in PARTS if isinstance(found.get(name), dict)), None)
     tensors = _plain_names(found if part is None else found[part])
-    if "tok_emb.weight" in tensors and "pos_emb.weight" in tensors:
+    about = getattr(found, "_metadata", None)
+    if isinstance(about, dict) and isinstance(about.get(OWN), dict):
+        foreign = _own(about[OWN], tensors)
+    elif "tok_emb.weight" in tensors and "pos_emb.weight" in tensors:
         foreign = _from_scratch(path, tensors, n_heads)
     elif "transformer.wte.weight" in tensors and "transformer.wpe.weight" in tensors:
         foreign = _nanogpt(path, tensors, found.get("model_args"), n_heads)
@@ -75,7 +91,8 @@ def read_state_dict(path: Path, n_heads: int | None = None) -> Foreign:
             f"{path} holds {_some(tensors)}: no model that groundup knows. Expected nanoGPT's "
             f"transformer.wte.weight and wpe, or tok_emb.weight and pos_emb of LLMs-from-scratch."
         )
-    foreign.notes += _left_out(found, part)
+    if part is not None:
+        foreign.rest = {str(name): value for name, value in found.items() if name not in (part, "model_args")}
     return foreign
 
 
@@ -112,7 +129,8 @@ def fill(foreign: Foreign, path: Path) -> Decoder:
     with torch.device("meta"):
         model = Decoder(foreign.config)
     tied, tensors = foreign.config.tie_embeddings, foreign.tensors
-    wanted = {name: tuple(t.shape) for name, t in foreign.table.push(model, tied=tied).items()}
+    outline = foreign.table.push(model, tied=tied).outline()
+    wanted = {name: tuple(tensor.shape) for name, tensor in outline.items()}
     # A bias that one layer has and another lacks was not left out by the project: it is lost.
     kinds = {_kind(name) for name in tensors}
     optional = [name for name in wanted if re.fullmatch(foreign.optional, name)]
@@ -138,6 +156,17 @@ def fill(foreign: Foreign, path: Path) -> Decoder:
     model.tie()
     foreign.table.pull(model, tensors, tied=tied)
     return model.eval()
+
+
+def _own(config_json: dict[str, Any], tensors: dict[str, Tensor]) -> Foreign:
+    """A .pth that groundup wrote says itself what it is."""
+    family = family_of(config_json)
+    config = family.read(config_json)
+    named = {full: tensors[name] for full, name in family.table.known(tensors).items()}
+    tied = config.tie_embeddings and "lm_head.weight"
+    return Foreign(
+        "groundup", config, family.table, _without(named, (), tied), asking="the numbers of its config.json"
+    )
 
 
 def _nanogpt(path: Path, tensors: dict[str, Tensor], given: Any, n_heads: int | None) -> Foreign:
@@ -261,13 +290,3 @@ def _kind(name: str) -> str:
 def _some(names: Any) -> str:
     names = sorted(map(str, names))
     return f"{len(names)} tensors ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
-
-
-def _left_out(found: Mapping[Any, Any], part: str | None) -> list[str]:
-    """One line on what else a training script has saved."""
-    names = [str(name) for name in found if name not in (part, "model_args")]
-    if part is None or not names:
-        return []
-    optimizer = next((name for name, kind in PARTS.items() if not kind and name in names), None)
-    why = " Training begins with a fresh optimizer." if optimizer else ""
-    return [f"Left out: {', '.join(names)}.{why}"]

@@ -29,6 +29,35 @@ class Rule:
         object.__setattr__(self, "transposed", transposed)
 
 
+class Pushed(Mapping[str, Tensor]):
+    """Tensors in another form. What must be stacked or turned for it is made when asked for, and not kept.
+
+    So a model is written without a second copy of it in memory.
+    """
+
+    def __init__(self, made_of: Mapping[str, tuple[list[Tensor], bool]]):
+        self._made_of = made_of  # the parts to stack, and whether the whole is then turned on its side
+
+    def __getitem__(self, name: str) -> Tensor:
+        parts, turned = self._made_of[name]
+        whole = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return (whole.t() if turned else whole).contiguous()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made_of)
+
+    def __len__(self) -> int:
+        return len(self._made_of)
+
+    def outline(self) -> dict[str, Tensor]:
+        """The same without any numbers: shapes and dtypes alone, on PyTorch's device "meta"."""
+        found = {}
+        for name, (parts, turned) in self._made_of.items():
+            shape = (sum(map(len, parts)), *parts[0].shape[1:])  # stacking there costs 70 MB of imports
+            found[name] = torch.empty(shape[::-1] if turned else shape, dtype=parts[0].dtype, device="meta")
+        return found
+
+
 @dataclass(frozen=True)
 class NameTable:
     """All rules of a family, with the prefix that their files may carry and the names that mean nothing."""
@@ -40,16 +69,14 @@ class NameTable:
     aliases: tuple[tuple[str, str], ...] = ()  # ends of names in older files, and what stands there today
     optional: tuple[str, ...] = ()  # our modules that some files lack: the model then does without
 
-    def push(self, model: nn.Module, *, tied: bool) -> dict[str, Tensor]:
+    def push(self, model: nn.Module, *, tied: bool) -> "Pushed":
         """Our parameters under their names and in their form. Tied embeddings are written once."""
         ours = dict(model.named_parameters(remove_duplicate=False))
-        theirs = {}
+        made_of = {}
         for names, their_name, transposed in self._pairs(ours):
-            if tied and names == (UNEMBEDDING,):
-                continue
-            whole = torch.cat([ours[name].detach() for name in names])
-            theirs[their_name] = (whole.t() if transposed else whole).contiguous()
-        return theirs
+            if not (tied and names == (UNEMBEDDING,)):
+                made_of[their_name] = [ours[name].detach() for name in names], transposed
+        return Pushed(made_of)
 
     def pull(self, model: nn.Module, tensors: Mapping[str, Tensor], *, tied: bool) -> None:
         """Copy their tensors into our parameters. UserError for missing, left-over or misshapen ones.
