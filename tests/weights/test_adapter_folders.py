@@ -161,7 +161,7 @@ def test_an_adapter_for_another_model_is_refused_with_both_and_changes_nothing(
     assert all(parameter.requires_grad for parameter in shallow.model.parameters())
 
 
-@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`")
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`", "ignore:Setting `save_embedding")
 @pytest.mark.parametrize(
     "fields",
     [
