@@ -42,8 +42,10 @@ def test_peft_opens_our_adapter_with_the_same_outputs(base, tmp_path, targets):
     assert_same(load(tmp_path / "adapter").model, wrapped, base.ids)
 
 
+@pytest.mark.parametrize("name", ["gpt2", "llama", "bert"])
 @pytest.mark.parametrize("targets", TARGETS)
-def test_our_adapter_comes_back_as_it_was(base, tmp_path, targets):
+def test_our_adapter_comes_back_as_it_was(base_of_family, tmp_path, name, targets):
+    base = base_of_family(name)
     loaded = ours_of(base, targets=targets.split(","), dropout=0.1)
     save(tmp_path / "adapter", loaded)
     back = attach(base.loaded(), tmp_path / "adapter")

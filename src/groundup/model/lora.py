@@ -58,9 +58,8 @@ class LoRA(nn.Linear):
         self.rank, self.alpha, self.drop = rank, alpha, nn.Dropout(dropout)
         device, wide = base.weight.device, torch.promote_types(base.weight.dtype, torch.float32)
         # Drawn on the CPU, whose numbers are the same on every machine.
-        start = nn.init.kaiming_uniform_(
-            torch.empty(rank, base.in_features), math.sqrt(5), generator=generator
-        )
+        start = torch.empty(rank, base.in_features, device="cpu")
+        nn.init.kaiming_uniform_(start, math.sqrt(5), generator=generator)
         self.lora_A = nn.Parameter(start.to(device, wide))
         self.lora_B = nn.Parameter(torch.zeros(base.out_features, rank, device=device, dtype=wide))
         self.train(base.training)

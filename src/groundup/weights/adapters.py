@@ -147,7 +147,8 @@ def unstack(a: Tensor, b: Tensor, rows: list[int]) -> list[tuple[Tensor, Tensor]
     """A and B for each of our modules that are one of theirs; `rows`: the outputs of each.
 
     What a module does not read of A, because its rows of B have zeros there, it does not get: so blocks come
-    apart again, and a module that gets nothing (R = 0) needs no LoRA.
+    apart again, and a module that gets nothing (R = 0) needs no LoRA. Where B is all zeros, because nothing
+    was learned yet, that cannot be seen, and each gets all of A.
     """
     if len(rows) == 1 or not b.any():
         return [(a, part) for part in b.split(rows)]
@@ -169,7 +170,7 @@ def attach(loaded: "Loaded[Any]", folder: Path | str) -> "Loaded[Any]":
     learned: list[tuple[nn.Parameter, Tensor]] = []
     places = places_of(model, family)
     for place in places:
-        if not place.is_end:
+        if not place.is_end and all(isinstance(part, nn.Linear) for part in place.parts):
             layers |= stored.layers(place)
         if not (place.is_end and loaded.config.tie_embeddings):
             learned += stored.learned(place)
