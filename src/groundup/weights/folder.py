@@ -126,7 +126,8 @@ def _load_merged(folder: Path, device: torch.device | str | None, dtype: torch.d
     merge_lora(attach(loaded, folder).model)
     if (folder / "tokenizer.json").is_file():
         loaded.tokenizer = _tokenizer(folder, loaded.config)
-    loaded.card += f"\nThe LoRA adapter {folder.name} is merged into these weights of {Path(base).name}.\n"
+    told = f"The LoRA adapter {folder.name} is merged into these weights of {Path(base).name}.\n"
+    loaded.card = f"{loaded.card}\n{told}" if loaded.card else told
     return loaded
 
 
