@@ -7,7 +7,9 @@ import typer
 
 
 def export(
-    where: Annotated[Path, typer.Argument(help="A run's, a model's or an adapter's folder, or a file of weights.")],
+    where: Annotated[
+        Path, typer.Argument(help="A run's, a model's or an adapter's folder, or a file of weights.")
+    ],
     target: Annotated[Path, typer.Argument(help="The new folder, or for pth and gguf the new file.")],
     to: Annotated[
         str,
