@@ -19,9 +19,11 @@ _HOMES = {
     "TokenWindows": "data.windows",
     "Tokenizer": "text.tokenizer",
     "UserError": "errors",
+    "add_lora": "model.lora",
     "evaluate": "tasks",
     "generate": "generation.engine",
     "load": "weights.folder",
+    "merge_lora": "model.lora",
     "save": "weights.folder",
     "train": "training.loop",
     "train_bpe": "text.bpe",
@@ -40,6 +42,8 @@ if TYPE_CHECKING:  # The same names once more, for editors and type checkers; a 
     from groundup.model.config import RopeScaling as RopeScaling
     from groundup.model.decoder import Decoder as Decoder
     from groundup.model.encoder import Encoder as Encoder
+    from groundup.model.lora import add_lora as add_lora
+    from groundup.model.lora import merge_lora as merge_lora
     from groundup.tasks import evaluate as evaluate
     from groundup.text.bpe import train_bpe as train_bpe
     from groundup.text.tokenizer import Tokenizer as Tokenizer

@@ -1,19 +1,24 @@
-"""A server that stands for OpenAI's storage and for the hub, and a tiny model of OpenAI's on it."""
+"""A server that stands for OpenAI's storage and for the hub, a tiny model on it, and bases for adapters."""
 
+import functools
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from huggingface_hub import constants
 
 from groundup.system.download import download
 from groundup.weights import openai
+from groundup.zoo import FAMILIES
 from groundup.zoo.gpt2 import FAMILY
 from tests.web import Web, serve
+
+if TYPE_CHECKING:
+    from tests.weights.adapted import Base
 
 OPENAI_TINY = Path(__file__).parent / "openai_tiny"
 SIZE: dict[str, Any] = {"vocab_size": 51, "context_length": 12, "d_model": 16, "n_layers": 2, "n_heads": 2}
@@ -57,6 +62,26 @@ def published(web: Web, monkeypatch: pytest.MonkeyPatch) -> Web:
             known[name] = (len(content), hashlib.sha256(content).hexdigest())
     monkeypatch.setattr(openai, "GPT2_FILES", known)
     return web
+
+
+@pytest.fixture(scope="session")
+def base_of_family(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[str], Base]":
+    """Makes the tiny model of a family that adapters stand on, once."""
+    from tests.weights.adapted import make_base  # here, because it imports peft
+
+    return functools.cache(lambda name: make_base(name, tmp_path_factory.mktemp(name)))
+
+
+@pytest.fixture(params=FAMILIES.names())
+def base(request: pytest.FixtureRequest, base_of_family: "Callable[[str], Base]") -> "Base":
+    """The base of each family."""
+    return base_of_family(request.param)
+
+
+@pytest.fixture
+def gpt2(base_of_family: "Callable[[str], Base]") -> "Base":
+    """The base whose query, key and value are one module in transformers."""
+    return base_of_family("gpt2")
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ import typer
 
 
 def export(
-    where: Annotated[Path, typer.Argument(help="A run's folder, a model's folder, or a file of weights.")],
+    where: Annotated[
+        Path, typer.Argument(help="A run's, a model's or an adapter's folder, or a file of weights.")
+    ],
     target: Annotated[Path, typer.Argument(help="The new folder, or for pth and gguf the new file.")],
     to: Annotated[
         str,
@@ -22,6 +24,8 @@ def export(
     shard_gb: Annotated[float, typer.Option(help="Of a folder: no file of weights is larger.")] = 5.0,
 ) -> None:
     """Write a model for other programs: transformers, llama.cpp or plain PyTorch.
+
+    An adapter is merged into the base model that it names.
 
     float32 keeps every bit, and --verify compares tensors; rounded ones are compared by their logits.
 

@@ -13,9 +13,12 @@ from groundup.errors import UserError, did_you_mean
 from groundup.model.config import ModelConfig
 from groundup.model.decoder import Decoder
 from groundup.model.encoder import Encoder
+from groundup.model.lora import lora_layers, merge_lora
 from groundup.system.files import whole_folder, write_json, write_text
 from groundup.text.library import read_json
 from groundup.text.tokenizer import Tokenizer
+from groundup.weights.adapter_config import base_of, is_adapter
+from groundup.weights.adapters import attach
 from groundup.weights.openai import is_openai_folder, openai_config
 from groundup.weights.places import fetch_config, fetch_model, is_elsewhere
 from groundup.weights.tensors import CONFIG, SHARD_BYTES, read_tensors, write_model_tensors
@@ -36,6 +39,7 @@ class Loaded(Generic[Model]):
     config: ModelConfig
     card: str = ""  # README.md of the folder: where the model comes from, in words
     generation: dict[str, Any] = field(default_factory=dict)  # its generation_config.json, if it has one
+    source: str = ""  # where it was loaded from, as `load` takes it
 
     @property
     def ends(self) -> frozenset[int]:
@@ -67,6 +71,7 @@ def load(
 ) -> Loaded[Any]:
     """Load a model from a folder, or from a run (its finished model, else its newest checkpoint).
 
+    Of an adapter's folder the base model that it names is loaded, and the adapter is merged into it.
     where: also "openai:124M" for OpenAI's own GPT-2, and "hf:ORG/NAME" or "hf:ORG/NAME@REVISION" for a model
     on the Hugging Face hub; what is missing of these is downloaded, with progress on stderr. config.json says
     whether the model is a Decoder or an Encoder; an encoder whose file has no pooler is loaded without one,
@@ -78,7 +83,9 @@ def load(
     for _ in range(TRIES):
         folder = model_folder(where)
         try:
-            return _load_folder(folder, device, dtype)
+            loaded = _load_folder(folder, device, dtype)
+            loaded.source = str(where) if is_elsewhere(where) else str(folder.resolve())
+            return loaded
         except (UserError, OSError) as error:
             if not folder.is_dir():  # deleted by the run, which renames it first: it is gone as a whole
                 continue
@@ -91,6 +98,8 @@ def load(
 
 
 def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.dtype | None) -> Loaded[Any]:
+    if is_adapter(folder):
+        return _load_merged(folder, device, dtype)
     config_json = _config_json(folder)
     family = family_of(config_json)
     config = family.read(config_json)
@@ -109,13 +118,32 @@ def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.d
     missing = [name for name in family.table.optional if getattr(model, name) is None]
     if missing:
         warnings.warn(f"The weights in {folder} have no {', '.join(missing)}: the model does without.")
+    return Loaded(model.eval(), _tokenizer(folder, config), config, card, generation)
+
+
+def _tokenizer(folder: Path, config: ModelConfig) -> Tokenizer:
     tokenizer = Tokenizer.from_folder(folder)
     if tokenizer.vocab_size > config.vocab_size:
         raise UserError(
             f"The tokenizer in {folder} has {tokenizer.vocab_size} tokens, but the model knows only "
             f"{config.vocab_size}. They belong to different models."
         )
-    return Loaded(model.eval(), tokenizer, config, card, generation)
+    return tokenizer
+
+
+def _load_merged(folder: Path, device: torch.device | str | None, dtype: torch.dtype | None) -> Loaded[Any]:
+    """The base model of an adapter with what it learned, and the tokenizer that lies beside the adapter."""
+    base = base_of(folder)
+    try:
+        loaded = load(base, device=device, dtype=dtype)
+    except UserError as error:
+        raise UserError(f"The base model of the adapter in {folder} cannot be loaded: {error}") from error
+    merge_lora(attach(loaded, folder).model)
+    if (folder / "tokenizer.json").is_file():
+        loaded.tokenizer = _tokenizer(folder, loaded.config)
+    told = f"The LoRA adapter {folder.name} is merged into these weights of {Path(base).name}.\n"
+    loaded.card = f"{loaded.card}\n{told}" if loaded.card else told
+    return loaded
 
 
 def save(folder: Path | str, loaded: Loaded[Any]) -> Path:
@@ -137,6 +165,10 @@ def write_model(
     dtype: what to write the weights as; by default as they are. shard_bytes: no file of weights is larger.
     """
     model, config, tokenizer = loaded.model, loaded.config, loaded.tokenizer
+    if lora_layers(model):
+        raise UserError(
+            "A model with LoRA beside it is no plain one. Call merge_lora, or adapters.save, first."
+        )
     family = family_for(config, type(model))
     written_as = str(dtype or model.tokens.weight.dtype).removeprefix("torch.")
     ends: dict[str, Any] = {}
@@ -181,7 +213,7 @@ def model_folder(where: Path | str) -> Path:
     first_part = next(folder.glob(f"0_*/{CONFIG}"), None) if (folder / "modules.json").is_file() else None
     if first_part is not None:
         return first_part.parent
-    if (folder / CONFIG).is_file() or is_openai_folder(folder):
+    if (folder / CONFIG).is_file() or is_openai_folder(folder) or is_adapter(folder):
         return folder
     if (folder / "model" / CONFIG).is_file():
         return folder / "model"
@@ -196,6 +228,8 @@ def model_folder(where: Path | str) -> Path:
 
 def read_config(where: Path | str) -> ModelConfig:
     """The configuration of a model that is not loaded; of one that lies elsewhere only that is fetched."""
+    if not is_elsewhere(where) and is_adapter(folder := model_folder(where)):
+        return read_config(base_of(folder))
     config_json = fetch_config(where) if is_elsewhere(where) else _config_json(model_folder(where))
     return family_of(config_json).read(config_json)
 

@@ -120,6 +120,11 @@ class NameTable:
         """Names in a file by what they are called today, with the prefix; without those that mean nothing."""
         return {self._full_name(name): name for name in names if not self._is_ignored(name)}
 
+    def modules(self, ours: Iterable[str]) -> Iterator[tuple[tuple[str, ...], str, bool]]:
+        """(our modules, their module that holds them, transposed) for modules of ours that have a weight."""
+        for group, theirs, transposed in self._pairs(f"{module}.weight" for module in ours):
+            yield tuple(name.removesuffix(".weight") for name in group), theirs[: -len(".weight")], transposed
+
     def _pairs(self, ours: Iterable[str]) -> Iterator[tuple[tuple[str, ...], str, bool]]:
         """(our names, their name, transposed) for every parameter; each of ours must have a rule."""
         left = dict.fromkeys(ours)
