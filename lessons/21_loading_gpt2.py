@@ -86,7 +86,7 @@ def make_model() -> groundup.Loaded:
     sizes = {"vocab_size": 512, "context_length": 64, "d_model": 64, "n_layers": 3, "n_heads": 4}
     model = groundup.Decoder(groundup.ModelConfig(**sizes))
     settings = TrainSettings(
-        steps=100 if SHORT else 1200,
+        steps=80 if SHORT else 1200,
         tokens_per_step=512,
         sequence_length=64,
         micro_batch=8,
@@ -101,10 +101,9 @@ def make_model() -> groundup.Loaded:
 
 
 trained = make_model()
-exam = groundup.TokenWindows(encode(first_sentences(10**6, 300), trained.tokenizer).tokens, 64)
-ids, targets = (
-    torch.stack(part) for part in zip(*(exam[i] for i in range(len(exam))), strict=True)
-)  # (B, T)
+unseen = encode(first_sentences(10**6, 60 if SHORT else 300), trained.tokenizer).tokens
+exam = groundup.TokenWindows(unseen, 64)
+ids, targets = (torch.stack(part) for part in zip(*(exam[i] for i in range(len(exam))), strict=True))
 
 
 def loss_of(model: nn.Module) -> Tensor:
