@@ -89,8 +89,8 @@ assert torch.allclose(products[0, 7], products[40, 47], atol=1e-3)  # seven apar
 # ## One block for all
 #
 # Two things differ from lesson 12. `Attention` has two inputs: who looks, and who is seen. And the norm comes
-# **after** each sum, on the stream itself (*post-norm*). GPT-2 put it before, because tall stacks then learn
-# more easily; lesson 11 shows the reason.
+# **after** each sum, on the stream itself (*post-norm*). GPT-2 put it before each part and left the stream
+# alone (lesson 11), because tall stacks then learn more easily.
 
 
 # %%
@@ -438,7 +438,7 @@ for limit, name, side in zip(limits, ("the left", "both sides"), ("right", "left
     left.text(limit, -0.8, f" best possible from {name} ", color="#b04a12", ha=side, va="center", fontsize=8)
 left.set_yticks(range(3), list(right))
 left.set_ylim(2.5, -1.1)
-left.set_xlim(min(limits) - 0.2, max(limits) + 0.2)
+left.set_xlim(min(limits) - 0.27, max(limits) + 0.27)
 left.set_xlabel("share of gaps with the right word, 95 % interval")
 left.set_title("filling a gap", loc="left", fontsize=10)
 for models, name, colour in ((decoders, "decoder", "#0b6a72"), (encoders, "encoder", "#e0a070")):
