@@ -435,7 +435,7 @@ for place, (name, found) in enumerate(right.items()):
     left.errorbar(mean, place, xerr=half, fmt="o", capsize=4, color=colour)
 for limit, name, side in zip(limits, ("the left", "both sides"), ("right", "left"), strict=True):
     left.axvline(limit, color="#b04a12", linestyle=":")
-    left.text(limit, -0.8, f" best possible \n from {name} ", color="#b04a12", ha=side, va="center", fontsize=8)
+    left.text(limit, -0.6, f" best possible \n from {name} ", color="#b04a12", ha=side, fontsize=8)
 left.set_yticks(range(3), list(right))
 left.set_ylim(2.5, -1.1)
 left.set_xlim(min(limits) - 0.27, max(limits) + 0.27)
