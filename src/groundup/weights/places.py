@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from groundup.errors import UserError
 from groundup.system import hub
 from groundup.system.progress import View
 from groundup.text.library import read_json
+from groundup.text.stored import MORE_CHATS
 from groundup.weights.openai import fetch_openai, published_config
 from groundup.weights.tensors import CONFIG, INDEX, SINGLE
 
@@ -51,8 +52,8 @@ def fetch_model(where: Path | str, view: View | None = None) -> Path:
     files = _files_of(words)
     _refuse_without_safetensors(words, files)
     folder = hub.fetch(files[CONFIG]).parent
-    for name in BESIDE:
-        if name in files:
+    for name in files:
+        if name in BESIDE or PurePosixPath(name).match(f"{MORE_CHATS}/*.jinja"):
             hub.fetch(files[name])
     weights = [SINGLE] if SINGLE in files else _shards(words, files)
     total, done = sum(files[name].size for name in weights), 0
