@@ -63,6 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(fault.status, fault.headers, b"", fault)
         if path in web.redirects:
             return self._answer(302, {"Location": web.redirects[path]}, b"", fault)
+        with_query = unquote(self.path)
+        path = with_query if with_query in web.files else path  # some answers depend on what is asked for
         if path not in web.files:
             return self._answer(404, {}, b"", fault)
         body = web.files[path]

@@ -94,10 +94,11 @@ def put_model(web: Web, repository: str, folder: Path, *, revision: str = "main"
     """Serve a folder as a model's repository in the form of the hub; its whole commit."""
     commit = (commit * 40)[:40]
     entries: list[dict[str, Any]] = []
-    for path in sorted(folder.iterdir()):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
         content, large = path.read_bytes(), path.suffix in (".safetensors", ".bin")
         git = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-        entry = {"type": "file", "oid": git, "size": len(content), "path": path.name}
+        entry = {"type": "file", "oid": git, "size": len(content), "path": name}
         if large:
             entry["lfs"] = {
                 "oid": hashlib.sha256(content).hexdigest(),
@@ -105,9 +106,11 @@ def put_model(web: Web, repository: str, folder: Path, *, revision: str = "main"
                 "pointerSize": 1,
             }
         entries.append(entry)
-        web.files[f"/{repository}/resolve/{commit}/{path.name}"] = content
+        web.files[f"/{repository}/resolve/{commit}/{name}"] = content
     web.files[f"/api/models/{repository}/revision/{revision}"] = json.dumps({"sha": commit}).encode()
-    web.files[f"/api/models/{repository}/tree/{commit}"] = json.dumps(entries).encode()
+    tree = f"/api/models/{repository}/tree/{commit}"
+    web.files[f"{tree}?recursive=true"] = json.dumps(entries).encode()
+    web.files[tree] = json.dumps([entry for entry in entries if "/" not in entry["path"]]).encode()
     return commit
 
 

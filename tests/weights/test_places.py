@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM
 from groundup.cli import main
 from groundup.errors import UserError
 from groundup.system import hub
+from groundup.text.stored import chat_templates
 from groundup.weights.folder import Loaded, load, model_folder, read_config, save
 from tests.web import Fault, Web
 from tests.weights.conftest import paths_asked, put_model
@@ -101,6 +102,15 @@ def test_what_is_written_beside_weights_of_another_kind_is_not_fetched(web: Web,
     put_model(web, NAME, folder)
     load(f"hf:{NAME}")
     assert not any(path.endswith((".bin", ".h5", ".txt")) for path in paths_asked(web))
+
+
+def test_the_templates_of_conversations_come_with_a_model(web: Web, folder: Path):
+    (folder / "chat_template.jinja").write_text("the usual one")
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "additional_chat_templates" / "tools.jinja").write_text("the one for tools")
+    put_model(web, NAME, folder)
+    found = chat_templates(load(f"hf:{NAME}").tokenizer.config)
+    assert found == {"default": "the usual one", "tools": "the one for tools"}
 
 
 def test_only_config_json_is_fetched_to_know_the_shape(web: Web, folder: Path):

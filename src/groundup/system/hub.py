@@ -75,7 +75,7 @@ def commit_of(repository: str, revision: str) -> str:
 
 
 def list_files(repository: str, commit: str, folder: str = "", *, kind: Kind = "datasets") -> list[HubFile]:
-    """The files of one folder of a repository at a commit, in the order of their names.
+    """The files of one folder of a repository at a commit, in the order of their names; of a model all files.
 
     Of a dataset only the large ones: the small ones, like README.md, are no data. It is asked once and
     remembered: what a commit holds never changes. UserError as `download` gives it, also where the list is
@@ -84,6 +84,8 @@ def list_files(repository: str, commit: str, folder: str = "", *, kind: Kind = "
     where = f"{folder}@{commit}".strip("/").replace("/", "--")
     kept = cache_folder() / "hub" / _folder_name(repository, kind) / f"{where}.json"
     url = f"{endpoint()}/api/{kind}/{repository}/tree/{commit}/{quote(folder)}".rstrip("/")
+    if kind == "models":
+        url += "?recursive=true"
     try:
         entries = json.loads(download(url, kept, headers=_headers()).read_text(encoding="utf-8"))
         files = [
