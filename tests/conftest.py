@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from groundup.weights.folder import Loaded
 
 ROOT = Path(__file__).resolve().parent.parent
-# `make test` tries the same examples each time, so that it fails for the change at hand; `make test-all` new ones.
+# `make test` tries the same examples each time, so that what fails is the change at hand.
 settings.register_profile("same", derandomize=True)
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 

@@ -3,12 +3,13 @@
 The tags of `generation` stand around what a model is to learn, for transformers, which needs them.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
 from tokenizers import AddedToken
 
-from groundup.text.chat import with_template
+from groundup.text.chat import encode_chat, with_template
 from groundup.text.tokenizer import Tokenizer
 from tests.text.kinds import KINDS
 
@@ -142,3 +143,15 @@ CHATS = {
     "asked": said("The wind?", "It hasn't.", "And then?"),
     "code": said("```\ndef area(w):\n    return w\n```", "    return w * 2\n"),
 }
+
+
+@functools.cache
+def ours(name: str) -> Tokenizer:
+    """The tokenizer of a form."""
+    return FORMS[name].make()
+
+
+def learned_text(tokenizer: Tokenizer, messages: list[dict[str, str]]) -> str:
+    """What of a conversation is learned, as text."""
+    ids, learn = encode_chat(tokenizer, messages)
+    return tokenizer.decode(id for id, counts in zip(ids, learn, strict=True) if counts)
