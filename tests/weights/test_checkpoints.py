@@ -4,7 +4,9 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,12 @@ from groundup.weights.checkpoints import (
     read_checkpoint,
     save_checkpoint,
 )
-from groundup.weights.folder import checkpoints, load
+from groundup.weights.folder import Loaded, checkpoints, load, write_model
+
+
+def writer(loaded: Loaded) -> Callable[[Path], None]:
+    """Writes this model into a checkpoint."""
+    return partial(write_model, loaded=loaded)
 
 
 @pytest.fixture
@@ -29,7 +36,7 @@ def checkpoint(make_loaded, tmp_path) -> Path:
         "generator.cpu": torch.get_rng_state(),
     }
     values = {"tokens": 12_345, "note": "día"}
-    return save_checkpoint(tmp_path, make_loaded(), step=500, tensors=tensors, values=values, keep=3)
+    return save_checkpoint(tmp_path, writer(make_loaded()), step=500, tensors=tensors, values=values, keep=3)
 
 
 def test_what_is_saved_comes_back_beside_a_model_that_can_be_loaded(checkpoint):
@@ -75,7 +82,7 @@ def test_the_manifest_names_every_file(checkpoint):
 
 def test_only_the_newest_are_kept_in_the_order_of_steps(make_loaded, tmp_path):
     def keep(step: int) -> list[str]:
-        save_checkpoint(tmp_path, make_loaded(), step=step, tensors={}, values={}, keep=2)
+        save_checkpoint(tmp_path, writer(make_loaded()), step=step, tensors={}, values={}, keep=2)
         return [path.name for path in checkpoints(tmp_path)]
 
     assert keep(500) == ["step-000500"]
@@ -87,7 +94,7 @@ def test_only_the_newest_are_kept_in_the_order_of_steps(make_loaded, tmp_path):
 def test_what_a_killed_process_left_half_deleted_is_removed_with_the_next_checkpoint(make_loaded, tmp_path):
     (tmp_path / ".step-000004.old").mkdir()
     (tmp_path / ".step-000004.old" / "model.safetensors").write_bytes(b"half")
-    save_checkpoint(tmp_path, make_loaded(), step=5, tensors={}, values={}, keep=2)
+    save_checkpoint(tmp_path, writer(make_loaded()), step=5, tensors={}, values={}, keep=2)
     assert [path.name for path in tmp_path.iterdir()] == ["step-000005"]
 
 
@@ -110,13 +117,13 @@ def test_a_model_can_be_loaded_at_any_moment_of_a_run_that_rotates_its_checkpoin
     monkeypatch.setattr(folder_module, "TRIES", 50)
     loaded, stop = make_loaded(card="words"), threading.Event()
     folder = tmp_path / "checkpoints"
-    save_checkpoint(folder, loaded, step=1, tensors={}, values={}, keep=1)
+    save_checkpoint(folder, writer(loaded), step=1, tensors={}, values={}, keep=1)
 
     def rotate() -> None:
         step = 1
         while not stop.is_set():
             step += 1
-            save_checkpoint(folder, loaded, step=step, tensors={}, values={}, keep=1)
+            save_checkpoint(folder, writer(loaded), step=step, tensors={}, values={}, keep=1)
             time.sleep(0.01)  # a run trains between two checkpoints
 
     with ThreadPoolExecutor(1) as pool:
@@ -133,13 +140,13 @@ def test_a_model_can_be_loaded_at_any_moment_of_a_run_that_rotates_its_checkpoin
 def test_what_a_killed_process_left_half_written_is_removed_with_the_next_checkpoint(make_loaded, tmp_path):
     (tmp_path / ".step-000004.123.part").mkdir()
     (tmp_path / ".step-000004.123.part" / "model.safetensors").write_bytes(b"half")
-    save_checkpoint(tmp_path, make_loaded(), step=5, tensors={}, values={}, keep=2)
+    save_checkpoint(tmp_path, writer(make_loaded()), step=5, tensors={}, values={}, keep=2)
     assert [path.name for path in tmp_path.iterdir()] == ["step-000005"]
 
 
 def test_saving_a_step_again_replaces_it(make_loaded, tmp_path):
     for value in (1, 2):
-        save_checkpoint(tmp_path, make_loaded(), step=5, tensors={}, values={"tokens": value}, keep=2)
+        save_checkpoint(tmp_path, writer(make_loaded()), step=5, tensors={}, values={"tokens": value}, keep=2)
     assert read_checkpoint(tmp_path / "step-000005").values == {"tokens": 2}
     assert [path.name for path in tmp_path.iterdir()] == ["step-000005"]
 
@@ -152,7 +159,7 @@ def save_steps(make_loaded, folder: Path, steps, keep: int) -> list[str]:
     for step in steps:
         tensors = {"generator.cpu": torch.tensor([step])}
         save_checkpoint(
-            folder, make_loaded(), step=step, tensors=tensors, values={}, keep=keep, losses=LOSSES
+            folder, writer(make_loaded()), step=step, tensors=tensors, values={}, keep=keep, losses=LOSSES
         )
     return [path.name for path in checkpoints(folder)]
 

@@ -155,7 +155,7 @@ def test_a_run_from_an_imported_checkpoint_takes_the_steps_that_nanogpt_would_ha
     table["train"] |= {"optimizer": "muon"}
     recipe, view = make_recipe(table), quiet_view()
     state = State.fresh(NextToken(ready.loaded.model), recipe.train)
-    take_over_memory(state, ready.loaded.model, recipe, view)
+    take_over_memory(state, ready.loaded.model, recipe, view.say)
     assert "this run learns by muon, and does without" in said(view)
     assert not state.optimizer.memory()
 

@@ -1,23 +1,48 @@
 """What may be done to a run's folder that is there already: go on, start over, or leave it alone."""
 
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
 import torch
 
 from groundup.errors import UserError
 from groundup.model.decoder import Decoder
 from groundup.runs.farewell import command
 from groundup.runs.folder import RunFolder
-from groundup.runs.prepare import Prepared
-from groundup.runs.recipe import Recipe, make_recipe
+from groundup.runs.recipe import Recipe
 from groundup.settings import Table, read_toml
 from groundup.system.device import describe
 from groundup.system.files import remove_folder, storage_errors
 from groundup.system.lock import LOCK
 from groundup.system.progress import View
 from groundup.training.loop import State
+from groundup.training.settings import TrainSettings
 from groundup.weights.checkpoints import Checkpoint, keep_checkpoints, newest_checkpoint
 from groundup.weights.folder import model_folder
 from groundup.weights.memory import go_on_with, read_memory
 from groundup.weights.places import is_elsewhere
+
+
+class Plan(Protocol):
+    """What every recipe has, whatever its run does."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def train(self) -> TrainSettings: ...
+
+    def to_table(self) -> Table: ...
+
+    def to_toml(self) -> str: ...
+
+    def like(self, table: Table) -> "Plan":
+        """A recipe of the same kind from its tables."""
+        ...
+
 
 FREE = ("train.micro_batch", "train.checkpoint", "train.compile")
 """What a run may change on its way: how many rows are computed at once, and what is kept. Each step still
@@ -33,7 +58,7 @@ def clear(folder: RunFolder) -> None:
                 remove_folder(item) if item.is_dir() else item.unlink()
 
 
-def find_checkpoint(folder: RunFolder, recipe: Recipe, view: View) -> Checkpoint | None:
+def find_checkpoint(folder: RunFolder, recipe: Plan, view: View) -> Checkpoint | None:
     """The newest good checkpoint of a run, or None; damaged ones after it are set aside, and that is said.
 
     UserError if none of them is good, or if it belongs to another recipe.
@@ -44,7 +69,7 @@ def find_checkpoint(folder: RunFolder, recipe: Recipe, view: View) -> Checkpoint
     for problem in damaged:
         view.say(f"{problem} Going on from {found.folder.name}, the one before it.")
     recorded = found.values.get("recipe")
-    other = [] if recorded is None else differences(make_recipe(recorded), recipe)
+    other = [] if recorded is None else differences(recipe.like(recorded), recipe)
     if other:
         raise UserError(
             f"{found.folder} was made by another recipe ({told_names(other)}). "
@@ -65,11 +90,17 @@ def refuse_foreign_folder(folder: RunFolder) -> None:
         )
 
 
-def refuse_other_run(folder: RunFolder, recipe: Recipe) -> None:
+def refuse_other_run(folder: RunFolder, recipe: Plan) -> None:
     """UserError if the folder's run is finished, or was started with another recipe."""
     if not folder.recipe.is_file():
         return
-    other = differences(make_recipe(read_toml(folder.recipe)), recipe)
+    table = read_toml(folder.recipe)
+    if ("method" in table) != ("method" in recipe.to_table()):
+        raise UserError(
+            f"{folder.path} holds a run of another verb (pretrain or finetune). Choose another name with "
+            f"name=NAME."
+        )
+    other = differences(recipe.like(table), recipe)
     if other:
         raise UserError(
             f"{folder.path} was started with another recipe ({told_names(other)}). "
@@ -82,46 +113,46 @@ def refuse_other_run(folder: RunFolder, recipe: Recipe) -> None:
         )
 
 
-def refuse_changed_data(folder: RunFolder, prepared: Prepared) -> None:
+def refuse_changed_data(folder: RunFolder, data: Mapping[str, Any]) -> None:
     """UserError if the data of a run that is being continued are not what they were."""
     before = folder.read_facts().get("data", {}).get("fingerprint")
-    if before not in (None, prepared.facts()["fingerprint"]):
+    if before not in (None, data["fingerprint"]):
         raise UserError(
-            f"The data of {prepared.source.name} changed since {folder.path} was started. "
+            f"The data of {data['source']} changed since {folder.path} was started. "
             f"Bring them back, or start over with --restart."
         )
 
 
-def tell_what_differs(folder: RunFolder, recipe: Recipe, device: torch.device, view: View) -> None:
+def tell_what_differs(folder: RunFolder, recipe: Plan, device: torch.device, view: View) -> None:
     """Say what is not as it was when the run began: it goes on well, but not to the very same bytes."""
     before, now = folder.read_facts(), describe(device)
     changed = [name for name in now if name in before and before[name] != now[name]]
     other = [f"{name} {before[name]} → {now[name]}" for name in changed]
-    rows = make_recipe(read_toml(folder.recipe)).train.micro_batch if folder.recipe.is_file() else None
+    rows = recipe.like(read_toml(folder.recipe)).train.micro_batch if folder.recipe.is_file() else None
     if rows not in (None, recipe.train.micro_batch):  # the same sums, added up in another order
         other.append(f"micro_batch {rows} → {recipe.train.micro_batch}")
     if other:
         view.say(f"Not as when this run began: {', '.join(other)}. It goes on, but not to the same bytes.")
 
 
-def take_over_memory(state: State, model: Decoder, recipe: Recipe, view: View) -> None:
+def take_over_memory(state: State, model: Decoder, recipe: Recipe, say: Callable[[str], None]) -> None:
     """Begin with what AdamW remembers, where the model that a run starts from brings that along."""
     where = recipe.model.get("from")
     memory = None if where is None or is_elsewhere(where) else read_memory(model_folder(where))
     if memory is None:
         return
     if recipe.train.optimizer != "adamw":
-        view.say(
+        say(
             f"{where} brings what AdamW remembers; this run learns by {recipe.train.optimizer}, and does "
             f'without. Set train.optimizer = "adamw" to go on with it.'
         )
         return
     (adamw,) = state.optimizer.parts
     steps = go_on_with(memory, adamw, model)
-    view.say(f"Going on with what AdamW remembers of the {steps:,} steps that {where} has behind it.")
+    say(f"Going on with what AdamW remembers of the {steps:,} steps that {where} has behind it.")
 
 
-def differences(before: Recipe, now: Recipe) -> list[str]:
+def differences(before: Plan, now: Plan) -> list[str]:
     """The names of the settings in which a recipe is not what it was, but for those that may change."""
     old, new = _flat(before.to_table()), _flat(now.to_table())
     names = [*new, *(name for name in old if name not in new)]

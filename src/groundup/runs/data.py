@@ -59,7 +59,7 @@ def show_step(run: Path, step: int, limit: int, view: View) -> None:
     if not 1 <= step <= recipe.train.steps:
         raise UserError(f"--step {step} is not a step of {run}. It has the steps 1 to {recipe.train.steps}.")
     prepared = prepare(recipe, view, known_as=folder.data_known_as)
-    refuse_changed_data(folder, prepared)
+    refuse_changed_data(folder, prepared.facts())
     batches = make_batches(recipe, prepared)
     windows = batches.indices(step - 1)
     view.say(f"Step {step} of {run} read {len(windows)} windows of {recipe.train.sequence_length} tokens.")

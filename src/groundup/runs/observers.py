@@ -3,19 +3,21 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import groundup.report
 from groundup.evaluation.score import rolling
 from groundup.evaluation.texts import Texts
 from groundup.generation.engine import generate
-from groundup.runs.estimate import Estimate
 from groundup.runs.folder import RunFolder
 from groundup.runs.recipe import Recipe
+from groundup.settings import Table
 from groundup.system.progress import TrainingView
 from groundup.tasks import TASKS
 from groundup.tasks.perplexity import figures
 from groundup.training.loop import NotFinite, State
 from groundup.training.precision import autocast
+from groundup.training.settings import TrainSettings
 from groundup.training.snapshot import state_tensors
 from groundup.weights.checkpoints import save_checkpoint
 from groundup.weights.folder import Loaded
@@ -38,7 +40,7 @@ class Figures:
 
     folder: RunFolder
     view: TrainingView
-    estimate: Estimate
+    utilisation: Callable[[float], float | None]  # MFU by tokens a second
     seconds_before: float = 0.0  # of this run, before it was continued
     clock: Callable[[], float] = time.monotonic
 
@@ -54,9 +56,9 @@ class Figures:
             "gradient_norm": state.gradient_norm,
         }
         self.folder.log("metrics", {"kind": "train", "step": state.step, **line, "tokens": state.tokens})
-        mfu = self.estimate.mfu(speed)
+        mfu = self.utilisation(speed)
         timing = {"step": state.step, "seconds": round(self.seconds, 3), "tokens_per_second": round(speed, 1)}
-        self.folder.log("timing", timing | {"mfu": round(mfu, 4)})
+        self.folder.log("timing", timing if mfu is None else timing | {"mfu": round(mfu, 4)})
         self.view.step(state.step, state.loss, speed, mfu)
 
     def step_begins(self, state: State) -> None:
@@ -208,23 +210,24 @@ class Checkpoints:
     """
 
     folder: RunFolder
-    loaded: Loaded
-    recipe: Recipe
+    write: Callable[[Path], None]  # the model, into an empty folder
+    settings: TrainSettings
+    recipe: Table
     after: Callable[[State], None] | None = None
 
     def __call__(self, state: State) -> None:
-        settings = self.recipe.train.checkpoint
-        if not state.stop and not is_due(state.step, settings.every, self.recipe.train.steps):
+        settings = self.settings.checkpoint
+        if not state.stop and not is_due(state.step, settings.every, self.settings.steps):
             return
         if not all(bool(parameter.isfinite().all()) for parameter in state.method.parameters()):
-            raise NotFinite("A weight became infinite", state.step, self.recipe.train)
+            raise NotFinite("A weight became infinite", state.step, self.settings)
         self.folder.flush_logs()
         save_checkpoint(
             self.folder.checkpoints,
-            self.loaded,
+            self.write,
             step=state.step,
             tensors=state_tensors(state),
-            values={"tokens": state.tokens, "recipe": self.recipe.to_table()},
+            values={"tokens": state.tokens, "recipe": self.recipe},
             keep=settings.keep,
             losses=self.folder.validation_losses(),
         )

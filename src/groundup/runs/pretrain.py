@@ -1,53 +1,40 @@
-"""Pre-training, whole: prepare the data, make or continue the model, train, evaluate, report."""
+"""Pre-training, whole: prepare the data, make or continue the model, train, evaluate."""
 
-import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 
-import groundup.report
 from groundup.data.batches import Batches
 from groundup.data.order import Order
 from groundup.data.windows import TokenWindows
 from groundup.doctor import Patient, examine
-from groundup.errors import UserError
 from groundup.evaluation.texts import Texts
 from groundup.generation.engine import prompt_ids
 from groundup.methods.next_token import NextToken
 from groundup.model.decoder import Decoder
-from groundup.runs.compiled import compile_run, note_compiled, refuse_impossible
-from groundup.runs.continuing import (
-    clear,
-    find_checkpoint,
-    refuse_changed_data,
-    refuse_foreign_folder,
-    refuse_other_run,
-    take_over_memory,
-    tell_what_differs,
-)
-from groundup.runs.estimate import Estimate, tell_estimate
+from groundup.runs.compiled import refuse_impossible
+from groundup.runs.continuing import refuse_foreign_folder, refuse_other_run, take_over_memory
+from groundup.runs.estimate import tell_estimate
 from groundup.runs.evaluate import evaluate_run
 from groundup.runs.folder import RunFolder
-from groundup.runs.mishaps import told
-from groundup.runs.observers import Checkpoints, Figures, LiveSample, Page, Samples, Validation
+from groundup.runs.observers import LiveSample, Samples, Validation
 from groundup.runs.prepare import Prepared, prepare
 from groundup.runs.recipe import Recipe, check_context, make_recipe, model_config
-from groundup.runs.stopping import stopping
+from groundup.runs.session import Job, run_job
 from groundup.settings import read_toml
-from groundup.system.device import describe, peak_memory_mb, pick_device
-from groundup.system.files import check_writable, write_text
-from groundup.system.progress import View
+from groundup.system.device import pick_device
+from groundup.system.files import check_writable
+from groundup.system.progress import TrainingView, View
 from groundup.tasks import TASKS
 from groundup.tasks._task import refuse_unfit
-from groundup.training.loop import State, train
+from groundup.training.loop import Observer, State
 from groundup.training.precision import pick_precision, use_fast_float32
-from groundup.training.snapshot import restore
 from groundup.weights.checkpoints import Checkpoint
-from groundup.weights.folder import Loaded, load, need_decoder, save
+from groundup.weights.folder import Loaded, load, need_decoder, save, write_model
 from groundup.weights.tensors import read_tensors
 from groundup.zoo import family_for
 
@@ -61,6 +48,69 @@ class Ready:
     batches: Batches
     validation: Texts  # scored again and again while training
     evaluation: Texts  # what the tasks read
+
+
+class Pretraining(Job):
+    """Learning to name the next token, on tokens that are cut into windows."""
+
+    def __init__(self, recipe: Recipe, ready: Ready, device: torch.device):
+        self.recipe: Recipe = recipe
+        self.ready, self.loaded, self.device = ready, ready.loaded, device
+        self.method, self.batches = NextToken(self.loaded.model), ready.batches
+        texts = ready.validation
+        if texts.floor_bits is not None:
+            self.floor = float(texts.floor_bits.sum() * math.log(2) / sum(len(ids) - 1 for ids in texts.ids))
+
+    def facts(self) -> dict[str, Any]:
+        loaded, texts = self.loaded, self.ready.validation
+        floor = None if texts.floor_bits is None else float(texts.floor_bits.sum() / texts.n_bytes.sum())
+        return {
+            "parameters": loaded.model.n_parameters(),
+            "parameters_without_embeddings": loaded.model.n_parameters(embeddings=False),
+            "family": family_for(loaded.config).name,
+            "floor_bits_per_byte": floor,
+            "data": self.ready.prepared.facts(),
+        }
+
+    def tell(self, view: View, step: int) -> None:
+        self.estimate = tell_estimate(self.recipe, self.loaded.config, self.device, view, step)
+        self.operations = float(self.estimate.flops_per_token * self.estimate.tokens)
+
+    def mfu(self, tokens_per_second: float) -> float:
+        return self.estimate.mfu(tokens_per_second)
+
+    def take_back(self, checkpoint: Checkpoint) -> None:
+        table, tied = family_for(self.loaded.config).table, self.loaded.config.tie_embeddings
+        table.pull(self.loaded.model, read_tensors(checkpoint.folder), tied=tied)
+
+    def begin(self, state: State, view: TrainingView) -> None:
+        take_over_memory(state, self.loaded.model, self.recipe, view.note)
+        first = {name: tensor.to(self.loaded.device) for name, tensor in self.batches.at(0)[0].items()}
+        is_new = "from" not in self.recipe.model
+        for finding in examine(Patient(self.loaded.model, first["ids"], first["targets"], is_new)):
+            if not finding.ok:
+                view.note(f"Warning ({finding.check}): {finding.message}")
+
+    def watchers(self, folder: RunFolder, view: TrainingView) -> Sequence[Observer]:
+        recipe, ready = self.recipe, self.ready
+        return (
+            Validation(folder, self.loaded, ready.validation, recipe, view),
+            Samples(folder, self.loaded, recipe, view, ready.prepared.source.check),
+        )
+
+    def live(self, view: TrainingView) -> Sequence[Observer]:
+        return (LiveSample(self.loaded, self.recipe, view),)
+
+    def score(self, folder: RunFolder, view: View, step: int) -> None:
+        wanted = self.recipe.evaluate
+        if ("end" if step else "start") in wanted.when:
+            evaluate_run(folder, self.loaded, wanted.tasks, self.ready.evaluation, view, step=step)
+
+    def write(self, part: Path) -> None:
+        write_model(part, self.loaded)
+
+    def finish(self, folder: RunFolder, state: State) -> None:
+        save(folder.model, with_card(self.recipe, self.ready, state))
 
 
 def pretrain(
@@ -86,39 +136,7 @@ def pretrain(
             f"{recipe.train.steps}, so the learning rate ends before it has reached its height."
         )
     ready = make_ready(recipe, where, view, known_as=None if restart else folder.data_known_as)
-    loaded, tasks = ready.loaded, recipe.evaluate.tasks
-    with folder.alone():
-        if restart:
-            clear(folder)
-        refuse_changed_data(folder, ready.prepared)
-        checkpoint = find_checkpoint(folder, recipe, view)
-        if checkpoint is not None:
-            tell_what_differs(folder, recipe, where, view)
-            table, tied = family_for(loaded.config).table, loaded.config.tie_embeddings
-            table.pull(loaded.model, read_tensors(checkpoint.folder), tied=tied)
-        _begin(folder, recipe, ready, where)
-        estimate = tell_estimate(recipe, loaded.config, where, view, checkpoint.step if checkpoint else 0)
-        if checkpoint is None and "start" in recipe.evaluate.when:
-            evaluate_run(folder, loaded, tasks, ready.evaluation, view, step=0)
-        try:
-            state = _train(folder, recipe, ready, checkpoint, estimate, view)
-        except BaseException:
-            # Whatever ended it, it no longer runs. If even this cannot be written, the first reason counts.
-            with contextlib.suppress(UserError, OSError):
-                folder.update_facts(status="interrupted")
-            raise
-        if state.step < recipe.train.steps:
-            folder.update_facts(status="interrupted")
-            groundup.report.write(folder.path)
-            view.say(
-                f"Stopped after step {state.step}; everything is saved. The same command goes on from there."
-            )
-            return folder
-        save(folder.model, with_card(recipe, ready, state))
-        if "end" in recipe.evaluate.when:
-            evaluate_run(folder, loaded, tasks, ready.evaluation, view, step=state.step)
-        folder.update_facts(status="finished")
-        groundup.report.write(folder.path)
+    run_job(Pretraining(recipe, ready, where), folder, view, where, restart=restart)
     return folder
 
 
@@ -178,82 +196,3 @@ def with_card(recipe: Recipe, ready: Ready, state: State) -> Loaded:
         f"{Path(data['source']).name} ({data['bytes']:,} bytes).\n"
     )
     return Loaded(loaded.model, loaded.tokenizer, loaded.config, card)
-
-
-def _begin(folder: RunFolder, recipe: Recipe, ready: Ready, device: torch.device) -> None:
-    """Write down what is about to run."""
-    loaded, texts = ready.loaded, ready.validation
-    floor = None if texts.floor_bits is None else float(texts.floor_bits.sum() / texts.n_bytes.sum())
-    write_text(folder.recipe, recipe.to_toml())
-    before = folder.read_facts()
-    folder.update_facts(
-        name=recipe.name,
-        groundup=groundup.__version__,
-        status="running",
-        **describe(device),
-        dtype=recipe.train.precision,
-        parameters=loaded.model.n_parameters(),
-        parameters_without_embeddings=loaded.model.n_parameters(embeddings=False),
-        family=family_for(loaded.config).name,
-        steps=recipe.train.steps,
-        tokens_per_step=recipe.train.tokens_per_step,
-        floor_bits_per_byte=floor,
-        data=ready.prepared.facts(),
-        started=before.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=before.get("seconds", 0.0),
-        peak_memory_mb=peak_memory_mb(),
-    )
-
-
-def _train(
-    folder: RunFolder,
-    recipe: Recipe,
-    ready: Ready,
-    checkpoint: Checkpoint | None,
-    estimate: Estimate,
-    view: View,
-) -> State:
-    """The training itself, from the checkpoint or from the start, with all who watch it."""
-    loaded, batches, texts = ready.loaded, ready.batches, ready.validation
-    method = NextToken(loaded.model)
-    operations = float(estimate.flops_per_token * estimate.tokens)
-    note_compiled(folder, compile_run(method, batches.at(0)[0], recipe.train, operations, view), view)
-    state = State.fresh(method, recipe.train)
-    torch.manual_seed(recipe.seed)  # dropout
-    if checkpoint is not None:
-        restore(state, checkpoint.tensors)
-        state.step, state.tokens = checkpoint.step, checkpoint.values["tokens"]
-        view.say(f"Going on from step {state.step} of {recipe.train.steps}.")
-    else:
-        folder.cut_back(-1)
-        take_over_memory(state, loaded.model, recipe, view)
-    floor = None
-    if texts.floor_bits is not None:
-        floor = float(texts.floor_bits.sum() * math.log(2) / sum(len(ids) - 1 for ids in texts.ids))
-    mishaps = told(folder, recipe, batches, state)
-    with mishaps, view.training(recipe.train.steps, state.step, floor) as training_view:
-        before, page = folder.read_facts()["seconds"], Page(folder)
-        figures = Figures(folder, training_view, estimate, before)
-
-        def keep_up(state: State) -> None:
-            folder.update_facts(seconds=round(figures.seconds, 1), peak_memory_mb=peak_memory_mb())
-            page.write()
-
-        watching: list[Callable[[State], None]] = [
-            Validation(folder, loaded, texts, recipe, training_view),
-            Samples(folder, loaded, recipe, training_view, ready.prepared.source.check),
-        ]
-        if checkpoint is None:
-            first = {name: tensor.to(loaded.device) for name, tensor in batches.at(0)[0].items()}
-            is_new = "from" not in recipe.model
-            for finding in examine(Patient(loaded.model, first["ids"], first["targets"], is_new)):
-                if not finding.ok:
-                    training_view.note(f"Warning ({finding.check}): {finding.message}")
-            for observe in watching:
-                observe(state)
-        live = LiveSample(loaded, recipe, training_view)
-        with stopping(state, training_view.note):
-            saving = Checkpoints(folder, loaded, recipe, keep_up)
-            figures.step_begins(state)
-            observers = (figures, *watching, live, saving, figures.step_begins)
-            return train(method, batches, recipe.train, state=state, observers=observers)

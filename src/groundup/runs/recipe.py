@@ -161,6 +161,10 @@ class Recipe:
                 f"The name {self.name!r} cannot be a folder's name on Windows. Choose another with name=NAME."
             )
 
+    def like(self, table: Table) -> "Recipe":
+        """Another recipe of this kind, from its tables."""
+        return make_recipe(table)
+
     def to_table(self) -> Table:
         """The recipe as tables, in the order of the fields."""
         return to_table(self)

@@ -135,13 +135,14 @@ class TrainingView:
         self._bar: TaskID = self._progress.add_task("training", total=steps, completed=start, left="?")
         self._steps, self._figures = steps, Text("")
 
-    def step(self, step: int, loss: float, tokens_per_second: float, mfu: float) -> None:
+    def step(self, step: int, loss: float, tokens_per_second: float, mfu: float | None) -> None:
         """One optimizer step is done. loss: nats per token; mfu: share of the machine's matrix speed."""
         done, seconds = step - self._start, self.view.clock() - self._began
         # The first steps also pay for warming up: what they foretell is far too long.
         left = duration((self._steps - step) * seconds / done) if done >= 5 else "?"
         known = f" · best possible {self.floor:.3f}" if self.floor is not None else ""
-        speed = f"{tokens_per_second:,.0f} tokens a second · MFU {100 * mfu:.0f} %"
+        used = "" if mfu is None else f" · MFU {100 * mfu:.0f} %"
+        speed = f"{tokens_per_second:,.0f} tokens a second{used}"
         self._figures = Text(f"loss {loss:.3f}{known} · {speed}")
         self._progress.update(self._bar, completed=step, left=left)
         if self.live:

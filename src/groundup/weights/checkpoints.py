@@ -6,7 +6,7 @@ names. Each file is checked by its sha256 before training goes on from it.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from torch import Tensor
 from groundup.errors import UserError
 from groundup.system.files import remove_folder, remove_leftovers, sha256, whole_folder, write_json
 from groundup.text.library import read_json
-from groundup.weights.folder import Loaded, checkpoints, write_model
+from groundup.weights.folder import checkpoints
 from groundup.weights.tensors import write_tensors
 
 TRAINING, STATE, MANIFEST = "training.safetensors", "state.json", "manifest.json"
@@ -41,7 +41,7 @@ class Checkpoint:
 
 def save_checkpoint(
     folder: Path,
-    loaded: Loaded,
+    write: Callable[[Path], None],
     *,
     step: int,
     tensors: Mapping[str, Tensor],
@@ -49,10 +49,13 @@ def save_checkpoint(
     keep: int,
     losses: Mapping[int, float] | None = None,
 ) -> Path:
-    """Save a step as folder/step-000500, whole or not at all; then `keep_checkpoints`."""
+    """Save a step as folder/step-000500, whole or not at all; then `keep_checkpoints`.
+
+    write: puts the model's own files into the new folder.
+    """
     target = folder / f"step-{step:06d}"
     with whole_folder(target) as part:
-        write_model(part, loaded)
+        write(part)
         write_tensors(part / TRAINING, {name: t.detach().cpu().contiguous() for name, t in tensors.items()})
         write_json(part / STATE, {"step": step, **values})
         write_json(part / MANIFEST, {file.name: sha256(file) for file in sorted(part.iterdir())})
