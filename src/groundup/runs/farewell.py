@@ -37,8 +37,9 @@ def farewell(folder: RunFolder, view: View) -> None:
     if best is not None and best != checkpoints(folder.checkpoints)[-1]:
         view.say(f"Its validation loss was lowest at step {step_of(best):,}, which is kept: {best}")
     view.say("Go on with:")
+    verb = "finetune" if "method" in folder.read_facts() else "pretrain"
     if folder.status != "finished":
-        view.say("  " + command("pretrain", str(folder.recipe), "--runs", str(folder.path.parent)))
+        view.say("  " + command(verb, str(folder.recipe), "--runs", str(folder.path.parent)))
     view.say("  " + command("generate", str(folder.path)))
     view.say("  " + command("evaluate", str(folder.path)))
 

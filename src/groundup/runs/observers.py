@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import groundup.report
 from groundup.evaluation.score import rolling
 from groundup.evaluation.texts import Texts
 from groundup.generation.engine import generate
+from groundup.runs.continuing import Plan
 from groundup.runs.folder import RunFolder
-from groundup.runs.recipe import Recipe
+from groundup.runs.recipe import Recipe, SampleSettings
 from groundup.settings import Table
 from groundup.system.progress import TrainingView
 from groundup.tasks import TASKS
@@ -32,6 +34,13 @@ LIVE_SECONDS = 20.0
 def is_due(step: int, every: int, steps: int) -> bool:
     """Whether something that happens every so many steps (0: only at the ends) happens after this one."""
     return step in (0, steps) or (every > 0 and step % every == 0)
+
+
+class Sampled(Plan, Protocol):
+    """A recipe that says how samples are drawn."""
+
+    @property
+    def sample(self) -> SampleSettings: ...
 
 
 @dataclass
@@ -123,7 +132,7 @@ class Samples:
 
     folder: RunFolder
     loaded: Loaded
-    recipe: Recipe
+    recipe: Sampled
     view: TrainingView
     check: Callable[[str, bool], dict[str, object] | None] | None = None  # (text, complete) -> first mistake
 
@@ -163,7 +172,7 @@ class LiveSample:
     """Shows a sample on the screen every 20 seconds. It changes nothing that the run computes or keeps."""
 
     loaded: Loaded
-    recipe: Recipe
+    recipe: Sampled
     view: TrainingView
     clock: Callable[[], float] = time.monotonic
     _last: float = field(init=False)
@@ -214,6 +223,7 @@ class Checkpoints:
     settings: TrainSettings
     recipe: Table
     after: Callable[[State], None] | None = None
+    weights: bool = False  # whether the folder of a model does not hold what learns as it is
 
     def __call__(self, state: State) -> None:
         settings = self.settings.checkpoint
@@ -226,7 +236,7 @@ class Checkpoints:
             self.folder.checkpoints,
             self.write,
             step=state.step,
-            tensors=state_tensors(state),
+            tensors=state_tensors(state, weights=self.weights),
             values={"tokens": state.tokens, "recipe": self.recipe},
             keep=settings.keep,
             losses=self.folder.validation_losses(),

@@ -41,6 +41,20 @@ def check_not_negative(section: str, settings: object, *names: str) -> None:
             )
 
 
+def check_name(name: str, seed: int) -> None:
+    """UserError for a run's name that cannot be a folder's, or a seed that is none."""
+    if not 0 <= seed < 2**63:
+        raise UserError(f"seed = {seed} is out of range. Use a number from 0 to below 2**63.")
+    if len(name) > 100:
+        raise UserError(f"The name {name[:20]}… has {len(name)} characters. Use at most 100.")
+    if not name.isprintable() or set(name) & set('/\\:*?"<>|') or name[:1] in ("", "."):
+        raise UserError(f"The name {name!r} cannot be a folder's name. Use letters, digits, - and _.")
+    if name.partition(".")[0].strip().upper() in DEVICES or name[-1] in ". ":
+        raise UserError(
+            f"The name {name!r} cannot be a folder's name on Windows. Choose another with name=NAME."
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class SplitSettings:
     """Which part of the data is kept for validation."""
@@ -148,18 +162,7 @@ class Recipe:
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**63:
-            raise UserError(f"seed = {self.seed} is out of range. Use a number from 0 to below 2**63.")
-        if len(self.name) > 100:
-            raise UserError(f"The name {self.name[:20]}… has {len(self.name)} characters. Use at most 100.")
-        if not self.name.isprintable() or set(self.name) & set('/\\:*?"<>|') or self.name[:1] in ("", "."):
-            raise UserError(
-                f"The name {self.name!r} cannot be a folder's name. Use letters, digits, - and _."
-            )
-        if self.name.partition(".")[0].strip().upper() in DEVICES or self.name[-1] in ". ":
-            raise UserError(
-                f"The name {self.name!r} cannot be a folder's name on Windows. Choose another with name=NAME."
-            )
+        check_name(self.name, self.seed)
 
     def like(self, table: Table) -> "Recipe":
         """Another recipe of this kind, from its tables."""

@@ -40,6 +40,7 @@ class Job:
     batches: Batches
     floor: float | None = None  # the best possible loss in nats, where it is known
     operations: float = 0.0  # of the whole run; long ones are compiled
+    keeps_weights: bool = False  # whether checkpoints hold what learns beside the model's own files
 
     def facts(self) -> dict[str, Any]:
         """For run.json: the data ("data", with their "fingerprint" and "source") and the model."""
@@ -53,8 +54,7 @@ class Job:
         return None
 
     def take_back(self, checkpoint: Checkpoint) -> None:
-        """Put the weights of a checkpoint into the model."""
-        raise NotImplementedError
+        """Put the weights of a checkpoint into the model, where `keeps_weights` does not."""
 
     def begin(self, state: State, view: TrainingView) -> None:
         """Called once, before the first step of a fresh run."""
@@ -165,7 +165,7 @@ def _train(job: Job, folder: RunFolder, checkpoint: Checkpoint | None, view: Vie
             for observe in watching:
                 observe(state)
         live = job.live(training_view)
-        saving = Checkpoints(folder, job.write, recipe.train, recipe.to_table(), keep_up)
+        saving = Checkpoints(folder, job.write, recipe.train, recipe.to_table(), keep_up, job.keeps_weights)
         with stopping(state, training_view.note):
             figures.step_begins(state)
             observers: list[Callable[[State], Any]] = [figures, *watching, *live, saving, figures.step_begins]

@@ -1,4 +1,4 @@
-"""A training state as named tensors and back: the optimizer's memory and the random generators."""
+"""A training state as named tensors and back: the optimizer's memory, generators, what has been learned."""
 
 from collections.abc import Mapping
 
@@ -7,20 +7,25 @@ from torch import Tensor
 
 from groundup.training.loop import State
 
-OPTIMIZER, GENERATOR, SCALE = "optimizer", "generator", "loss_scale"
+OPTIMIZER, GENERATOR, SCALE, WEIGHTS = "optimizer", "generator", "loss_scale", "weights"
 
 
-def state_tensors(state: State) -> dict[str, Tensor]:
-    """Everything besides the weights that decides how training goes on, by name."""
+def state_tensors(state: State, *, weights: bool = False) -> dict[str, Tensor]:
+    """Everything that decides how training goes on, by name.
+
+    weights: also the parameters that learn, for runs whose folder of a model does not hold them as they are.
+    """
     tensors = {f"{OPTIMIZER}.{name}": tensor for name, tensor in state.optimizer.memory().items()}
     for device in _devices(state):
         tensors[_generator(device)] = _generator_state(device)
     tensors[SCALE] = torch.tensor([state.scale.value, state.scale.good], dtype=torch.float64)
+    if weights:
+        tensors |= {f"{WEIGHTS}.{name}": p for name, p in _learned(state)}
     return tensors
 
 
 def restore(state: State, tensors: Mapping[str, Tensor]) -> None:
-    """Put the optimizer's memory and the generators back.
+    """Put the optimizer's memory, the generators, and the weights that are there, back.
 
     The generator of a device that this run does not use, as after a change of machine, is left out.
     """
@@ -31,6 +36,15 @@ def restore(state: State, tensors: Mapping[str, Tensor]) -> None:
             _set_generator_state(device, tensors[_generator(device)])
     if SCALE in tensors:
         state.scale.value, state.scale.good = float(tensors[SCALE][0]), int(tensors[SCALE][1])
+    with torch.no_grad():
+        for name, parameter in _learned(state):
+            if f"{WEIGHTS}.{name}" in tensors:
+                parameter.copy_(tensors[f"{WEIGHTS}.{name}"])
+
+
+def _learned(state: State) -> list[tuple[str, torch.nn.Parameter]]:
+    """The parameters that learn, by name."""
+    return [(name, p) for name, p in state.method.named_parameters() if p.requires_grad]
 
 
 def _devices(state: State) -> list[torch.device]:

@@ -83,6 +83,13 @@ def save(folder: Path | str, loaded: "Loaded[Any]") -> Path:
     The folder names the model that `loaded` came from, but does not hold it. UserError if there is no LoRA in
     the model, or if something learned that such a folder cannot hold. Returns the folder.
     """
+    with whole_folder(folder) as part:
+        write(part, loaded)
+    return Path(folder)
+
+
+def write(folder: Path, loaded: "Loaded[Any]") -> None:
+    """Write the files of a PEFT folder into a folder; errors as `save` gives them."""
     model = loaded.model
     if not lora_layers(model):
         raise UserError("This model has no LoRA to save. Call add_lora first, or save it as a whole model.")
@@ -113,14 +120,12 @@ def save(folder: Path | str, loaded: "Loaded[Any]") -> Path:
         "modules_to_save": [place.theirs for place in besides] or None,
         "task_type": "FEATURE_EXTRACTION" if isinstance(model, Encoder) else "CAUSAL_LM",
     }
-    with whole_folder(folder) as part:
-        write_json(part / ADAPTER_CONFIG, config)
-        stored = {START + name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        write_tensors(part / ADAPTER, stored)
-        loaded.tokenizer.save(part)
-        if loaded.card:
-            write_text(part / "README.md", loaded.card)
-    return Path(folder)
+    write_json(folder / ADAPTER_CONFIG, config)
+    stored = {START + name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_tensors(folder / ADAPTER, stored)
+    loaded.tokenizer.save(folder)
+    if loaded.card:
+        write_text(folder / "README.md", loaded.card)
 
 
 def stack(parts: list[nn.Linear]) -> tuple[Tensor, Tensor, float]:

@@ -215,7 +215,7 @@ def model_folder(where: Path | str) -> Path:
         return first_part.parent
     if (folder / CONFIG).is_file() or is_openai_folder(folder) or is_adapter(folder):
         return folder
-    if (folder / "model" / CONFIG).is_file():
+    if (folder / "model" / CONFIG).is_file() or is_adapter(folder / "model"):
         return folder / "model"
     kept = checkpoints(folder / "checkpoints")
     if kept:
