@@ -6,7 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from groundup.errors import UserError
 from groundup.model.layers import Block
+from groundup.model.lora import lora_layers
 from groundup.training.muon import Muon
 from groundup.training.settings import TrainSettings
 
@@ -49,10 +51,17 @@ class Optimizers:
         }
 
     def remember(self, memory: Mapping[str, torch.Tensor]) -> None:
-        """Put back what `memory` gave."""
+        """Put back what `memory` gave. UserError if other parameters learned there."""
         states: list[dict[int, dict[str, torch.Tensor]]] = [{} for _ in self.parts]
+        learned = [[p for group in part.param_groups for p in group["params"]] for part in self.parts]
         for name, tensor in memory.items():
             number, index, entry = name.split(".", 2)
+            fits = int(number) < len(learned) and int(index) < len(learned[int(number)])
+            if not fits or (tensor.ndim and tensor.shape != learned[int(number)][int(index)].shape):
+                raise UserError(
+                    "The checkpoint is of a run in which other parts of the model learned. Go on with the "
+                    "same [learn] and train.optimizer, or start over with --restart."
+                )
             # A copy: the optimizer goes on in place, and what was given must stay what it was.
             states[int(number)].setdefault(int(index), {})[entry] = tensor.clone()
         for part, state in zip(self.parts, states, strict=True):
@@ -66,16 +75,34 @@ def make_optimizer(model: nn.Module, settings: TrainSettings) -> Optimizers:
     "muon": the matrices of the blocks are changed by their orthogonalised momentum, at matrix_learning_rate
     times max(1, rows / columns) ** 0.5, and decay; all the rest learns by AdamW without decay. It needs about
     half as many steps. Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/
+
+    What is frozen is in neither, so not even decay moves it. UserError if nothing learns.
     """
     learned = [p for p in model.parameters() if p.requires_grad]
+    if not learned:
+        raise UserError("Nothing of this model learns. Choose what does, such as learn.what = 'all'.")
     if settings.optimizer == "adamw":
         return Optimizers([_adamw(learned, settings, settings.weight_decay)])
-    inside = {id(p) for block in model.modules() if isinstance(block, Block) for p in block.parameters()}
-    matrices = [p for p in learned if p.ndim == 2 and id(p) in inside]
+    matrices = by_muon(model)
     chosen = {id(p) for p in matrices}
     rest = [p for p in learned if id(p) not in chosen]
-    muon = Muon(matrices, lr=settings.matrix_learning_rate, momentum=0.95, weight_decay=settings.weight_decay)
-    return Optimizers([muon, _adamw(rest, settings, 0.0)])
+    parts: list[torch.optim.Optimizer] = []
+    if matrices:
+        rate, decay = settings.matrix_learning_rate, settings.weight_decay
+        parts.append(Muon(matrices, lr=rate, momentum=0.95, weight_decay=decay))
+    return Optimizers([*parts, _adamw(rest, settings, 0.0)] if rest else parts)
+
+
+def by_muon(model: nn.Module) -> list[nn.Parameter]:
+    """What Muon changes where it is asked for: the matrices of the blocks, of those that learn.
+
+    Not LoRA's: A and B are only factors of a change, and equal singular values of each do not make those of
+    their product equal. B starts as zero, and would leave it by the full rate at once.
+    """
+    of_lora = {id(p) for layer in lora_layers(model).values() for p in (layer.lora_A, layer.lora_B)}
+    inside = {id(p) for block in model.modules() if isinstance(block, Block) for p in block.parameters()}
+    fits = inside - of_lora
+    return [p for p in model.parameters() if p.requires_grad and p.ndim == 2 and id(p) in fits]
 
 
 def _adamw(parameters: list[nn.Parameter], settings: TrainSettings, decay: float) -> torch.optim.Optimizer:
