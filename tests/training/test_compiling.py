@@ -6,7 +6,9 @@ import shutil
 import pytest
 import torch
 
+from groundup.model.lora import add_lora
 from groundup.training.compiling import compile_training, pays, why_not
+from groundup.training.learning import choose
 from groundup.training.loop import State, train
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="There is no C++ compiler.")
@@ -108,6 +110,31 @@ def test_compiled_training_gives_the_numbers_of_eager_training(
 
         train(method, fixed(6), settings, observers=[watch])
     assert losses["compiled"] == pytest.approx(losses["eager"], rel=1e-5 if precision == "float32" else 3e-3)
+
+
+@needs_compiler
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["last block", ["blocks.0.mlp", "final_norm"], "lora"])
+def test_compiled_training_of_a_part_gives_the_numbers_of_eager_training(
+    make_method, make_settings, fixed, what, monkeypatch, tmp_path
+):
+    """Blocks before the first that learns run without gradients, so they are compiled as another function."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    settings, ends = make_settings(steps=4), {}
+    for how in ("eager", "compiled"):
+        method = make_method(dtype=torch.float32)
+        if what == "lora":
+            add_lora(method.model, rank=2, alpha=4, generator=torch.Generator().manual_seed(3))
+        else:
+            choose(method, what)
+        frozen = {name for name, p in method.named_parameters() if not p.requires_grad}
+        before = copy.deepcopy(method.state_dict())
+        if how == "compiled":
+            assert compile_training(method, fixed(6).at(0)[0], "float32") is None
+        state = train(method, fixed(6), settings)
+        assert all(torch.equal(method.get_parameter(name), before[name]) for name in frozen)
+        ends[how] = [state.loss, state.gradient_norm]
+    assert ends["compiled"] == pytest.approx(ends["eager"], rel=1e-5)
 
 
 @needs_compiler

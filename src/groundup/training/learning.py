@@ -77,10 +77,10 @@ class Learned:
 
     def lines(self) -> list[str]:
         """A table for the screen, as wide as it needs, and its sum in words."""
-        rows = [("part", "parameters", "learn", "weights", "gradients", "optimizer")]
+        rows = [["part", "parameters", "learn", "weights", "gradients", "optimizer"]]
         for part in [*self.parts, self.total]:
-            sizes = (f"{size / 1e6:,.1f} MB" for size in (part.weights, part.gradients, part.optimizer))
-            rows.append((part.name, f"{part.parameters:,}", f"{part.learn:,}", *sizes))
+            sizes = [f"{size / 1e6:,.1f} MB" for size in (part.weights, part.gradients, part.optimizer)]
+            rows.append([part.name, f"{part.parameters:,}", f"{part.learn:,}", *sizes])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         table = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
         total = self.total
@@ -133,7 +133,8 @@ class _Names:
             if isinstance(module, Decoder | Encoder):
                 self.start = f"{name}." if name else ""
                 self.beside = {each for each in self.parameters if not each.startswith(self.start)}
-                self.tied = isinstance(module, Decoder) and module.unembed.weight is module.tokens.weight
+                head = getattr(module, "unembed", None)  # an encoder has none, and a classifier drops it
+                self.tied = head is not None and head.weight is module.tokens.weight
                 break
         self.lora = {name for name in self.parameters if name.endswith((".lora_A", ".lora_B"))}
         inside = (re.search(r"\bblocks\.(\d+)\.", name) for name in self.parameters)
