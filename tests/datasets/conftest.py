@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from groundup.datasets import gutenberg, shakespeare
+from groundup.datasets import gutenberg
 from tests.web import Web, serve
 
 
@@ -59,7 +59,8 @@ def web(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Web]:
         monkeypatch.setenv("HF_ENDPOINT", web.address)
         monkeypatch.setattr(gutenberg, "MIRROR", web.address)
         monkeypatch.setattr(gutenberg, "PAUSE", 0.0)
-        monkeypatch.setattr(shakespeare, "URL", f"{web.address}/char-rnn/input.txt")
+        for name, path in ON_THE_WEB.items():
+            monkeypatch.setattr(f"groundup.datasets.{name}.URL", f"{web.address}{path}")
         yield web
 
 
@@ -80,11 +81,13 @@ def source_of(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
             hub.add(module.REPOSITORY, module.COMMIT, dict.fromkeys(paths, content))
         elif name == "gutenberg":
             hub.web.add("/cache/epub/11/pg11.txt", gutenberg.sample_file())
-        elif name == "shakespeare":
-            content = shakespeare.sample_file()
-            hub.web.add("/char-rnn/input.txt", content)
-            monkeypatch.setattr(shakespeare, "SIZE", len(content))
-            monkeypatch.setattr(shakespeare, "SHA256", hashlib.sha256(content).hexdigest())
+        elif name in ON_THE_WEB:
+            module = importlib.import_module(f"groundup.datasets.{name}")
+            content = module.sample_file()
+            hub.web.add(ON_THE_WEB[name], content)
+            monkeypatch.setattr(module, "SHA256", hashlib.sha256(content).hexdigest())
+            if hasattr(module, "SIZE"):
+                monkeypatch.setattr(module, "SIZE", len(content))
 
     return put
 
@@ -107,4 +110,14 @@ ON_THE_HUB: dict[str, tuple[str, list[str]]] = {
     "tinystories": ("tinystories", ["TinyStories-train.txt", "TinyStories-valid.txt"]),
     "fineweb_edu": ("fineweb_edu", ["sample/10BT/000_00000.parquet", "sample/10BT/001_00000.parquet"]),
     "openwebtext": ("openwebtext", ["plain_text/train-00000-of-00080.parquet"]),
+    "webglm_qa": ("webglm_qa", [f"data/{part}.jsonl" for part in ("train", "validation", "test")]),
+    "hh_rlhf": ("hh_rlhf", [f"helpful-base/{part}.jsonl.gz" for part in ("train", "test")]),
+}
+
+# For each dataset that is one file with an address of its own: the path of its URL on the server here.
+ON_THE_WEB = {
+    "shakespeare": "/char-rnn/input.txt",
+    "sms_spam": "/static/public/228/sms+spam+collection.zip",
+    "imdb": "/~amaas/data/sentiment/aclImdb_v1.tar.gz",
+    "alpaca": "/tatsu-lab/stanford_alpaca/alpaca_data.json",
 }

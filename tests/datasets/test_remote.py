@@ -173,7 +173,7 @@ def test_rows_without_a_text_are_counted(hub):
     [
         ("fineweb_edu:sample-10bt", "Did you mean 'sample-10BT'"),
         ("tinystories:v3", "Known: v1, v2"),
-        ("gutenberg:austin", "neither a number nor a shelf. Did you mean 'austen'"),
+        ("gutenberg:austin", "neither a number nor a known author. Did you mean 'austen'"),
         ("gutenberg:", "names no books"),
         ("gutenberg:11,-3", "names no books"),
         ("openwebtext:small", "has no options"),
@@ -184,9 +184,9 @@ def test_an_option_that_is_none_is_one_line(source, words):
         find_dataset(source)
 
 
-def test_books_are_named_by_number_and_shelf_each_once(web):
+def test_books_are_named_by_number_and_author_each_once(web):
     assert [piece.name for piece in find_dataset("gutenberg:12,carroll").pieces("train", 0)] == [
-        f"{web.address}/cache/epub/{number}/pg{number}.txt" for number in (12, 11, 13)
+        f"{web.address}/cache/epub/{number}/pg{number}.txt" for number in (12, 11, 13, 620, 29042)
     ]
 
 

@@ -17,7 +17,7 @@ from groundup.system.files import sha256 as sha256_of
 Reader = Callable[[Path, int], Iterator[Record]]
 """Gives the records of a file from that number on."""
 
-READING = "reading 1"
+READING = "reading 2"
 """Part of every piece's identity. Goes up when a reader gives other records for the same bytes."""
 
 

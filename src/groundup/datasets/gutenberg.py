@@ -1,4 +1,4 @@
-"""Books of Project Gutenberg, by number or by an author's name: gutenberg:11,12 or gutenberg:austen."""
+"""Books of Project Gutenberg in chapters, by number or by author: gutenberg:11,12 or gutenberg:austen."""
 
 import dataclasses
 import re
@@ -16,21 +16,33 @@ from groundup.errors import UserError, did_you_mean
 MIRROR = "https://gutenberg.pglaf.org"
 PAUSE = 2.0
 
-SHELVES = {
+AUTHORS = {
     "austen": (105, 121, 141, 158, 161, 1342),
-    "carroll": (11, 12, 13),
+    "carroll": (11, 12, 13, 620, 29042),
     "doyle": (108, 244, 834, 1661, 2097, 2852),
     "shakespeare": (100,),
 }
 """Persuasion, Northanger Abbey, Mansfield Park, Emma, Sense and Sensibility, Pride and Prejudice; Alice, the
-Looking-Glass, the Snark; Holmes's Return, Study in Scarlet, Memoirs, Adventures, Sign of Four, Hound of the
-Baskervilles; the Complete Works."""
+Looking-Glass, the Snark, Sylvie and Bruno, A Tangled Tale; Holmes's Return, Study in Scarlet, Memoirs,
+Adventures, Sign of Four, Hound of the Baskervilles; the Complete Works."""
 
 # The lines around a book. Old files say THIS, or leave out the space; a title may fill two lines.
 START = re.compile(r"^\*\*\* ?START OF TH(?:E|IS) PROJECT GUTENBERG[^*]{1,400}\*\*\*[ ]*$", re.MULTILINE)
 END = re.compile(
     r"^(?:End of (?:the )?Project Gutenberg.*\s+)?\*\*\* ?END OF TH(?:E|IS) PROJECT", re.MULTILINE
 )
+
+# A chapter begins with a line of its own after an empty one: "CHAPTER IV. The Rabbit", "Fit the Second",
+# "Scene II. A hall", "THE ADVENTURE OF THE EMPTY HOUSE", or a Roman number with a title in capitals.
+HEADING = re.compile(
+    r"""(?:\A|(?<=\n\n))[ ]*
+    (?: (?:chapter|book|volume|part|letter|stave|knot|act|scene|adventure)[ ]+(?:[ivxlc]+|[0-9]+)\b
+      | fit[ ]+the[ ]+\w+ | the[ ]+adventure[ ]+of\b | (?-i:[IVXLC]+\.[ ]+[A-Z][^a-z\n]{3,}$)
+    )[^\n]{0,70}$""",
+    re.MULTILINE | re.VERBOSE | re.IGNORECASE,
+)
+SHORTEST = 1000
+"""Characters of a chapter. What is shorter, such as a title page or a line of the contents, goes with the next."""
 
 SAMPLE = """\
 \ufeffThe Project Gutenberg eBook of A Walk to the Mill
@@ -62,32 +74,49 @@ Here follows the licence in full.
 
 
 def book(file: Path, start: int) -> Iterator[Record]:
-    """The one text of a file, without what Project Gutenberg puts before and after it."""
-    if start:
-        return
+    """The chapters of a file, without what Project Gutenberg puts before and after its text.
+
+    Together they are the text. A book in which no chapters are found is one document.
+    """
     text = decode_text(file.read_bytes(), str(file))
     first = START.search(text)
     last = END.search(text, first.end()) if first else None
     if first is None or last is None:
         missing = "START" if first is None else "END"
-        yield Record(None, f'it is no book: there is no line "*** {missing} OF THE PROJECT GUTENBERG"', 1.0)
+        problem = f'it is no book: there is no line "*** {missing} OF THE PROJECT GUTENBERG"'
+        found = [Record(None, problem, 1.0)]
     else:
-        yield Record(text[first.end() : last.start()].strip() + "\n", share=1.0)
+        text = text[first.end() : last.start()].strip() + "\n"
+        found, done = [], 0
+        for chapter in chapters(text):
+            done += len(chapter)
+            found.append(Record(chapter, share=done / len(text)))
+    yield from found[start:]
+
+
+def chapters(text: str) -> list[str]:
+    """A book cut before each heading; what would be too short for a chapter stays with the next, or the last."""
+    cuts, before = [0], 0
+    for found in HEADING.finditer(text):
+        if len(text[before : found.start()].strip()) >= SHORTEST:
+            cuts.append(found.start())
+        before = found.start()
+    return [text[cut:end] for cut, end in zip(cuts, [*cuts[1:], len(text)], strict=True)]
 
 
 def choose(option: str) -> Dataset:
-    """The books of a list of numbers and shelves: "11,12", "austen,100". UserError for anything else."""
+    """The books of a list of numbers and authors: "11,12", "austen,100". UserError for anything else."""
     numbers: list[int] = []
     for word in option.split(","):
-        if word.strip() in SHELVES:
-            numbers += SHELVES[word.strip()]
+        if word.strip() in AUTHORS:
+            numbers += AUTHORS[word.strip()]
         elif re.fullmatch(r"\s*[1-9][0-9]{0,6}\s*", word):
             numbers.append(int(word))
         else:
-            hint = did_you_mean(word.strip(), SHELVES)
+            hint = did_you_mean(word.strip(), AUTHORS)
             raise UserError(
-                f"gutenberg:{option} names no books: {word!r} is neither a number nor a shelf.{hint} Write "
-                f"gutenberg:11,12 or one of {', '.join(SHELVES)}."
+                f"gutenberg:{option} names no books: {word!r} is neither a number nor a known author.{hint} "
+                f"Write gutenberg:11,12 or one of {', '.join(AUTHORS)}."
             )
 
     def pieces(split: str, seed: int) -> list[Piece]:
@@ -106,7 +135,8 @@ def sample_file() -> bytes:
 
 DATASET = Dataset(
     name="gutenberg",
-    about="Books by number (gutenberg:11,12) or shelf (austen, carroll, doyle, shakespeare); alone: Alice.",
+    about="Chapters of books by number (gutenberg:11,12) or author (austen, carroll, doyle, shakespeare); "
+    "alone: Alice.",
     licence="public domain in the USA; elsewhere see the law of your country",
     source="https://www.gutenberg.org, through the foundation's mirror gutenberg.pglaf.org",
     pieces=lambda split, seed: choose("11").pieces(split, seed),

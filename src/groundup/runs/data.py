@@ -1,17 +1,18 @@
 """Jobs with data: prepare what a recipe needs, and show what a step of a run read."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rich.table import Table
 
-from groundup.datasets import DATASETS, is_dataset
+from groundup.data.piece import read_pieces
+from groundup.datasets import DATASETS, find_dataset, is_dataset
 from groundup.errors import UserError
 from groundup.runs.automatic import LADDER, first_table, run_name, with_size
 from groundup.runs.continuing import refuse_changed_data
 from groundup.runs.folder import RunFolder
-from groundup.runs.prepare import open_source, prepare, refuse_unknown_source
+from groundup.runs.prepare import open_source, prepare, refuse_unknown_source, with_progress
 from groundup.runs.pretrain import make_batches
 from groundup.runs.recipe import DataSettings, Recipe, make_recipe, read_recipe
 from groundup.settings import with_changes
@@ -43,12 +44,12 @@ def prepare_and_tell(recipe: Recipe, view: View) -> None:
 
 
 def list_datasets(view: View) -> None:
-    """The datasets that are known by name: what they are, their parts and their terms."""
+    """The datasets that are known by name: what they hold, what they are, their parts and their terms."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 1, 0))
-    for name in ("name", "what it is", "parts", "terms"):
+    for name in ("name", "kind", "what it is", "parts", "terms"):
         table.add_column(name, overflow="fold")
     for dataset in DATASETS.all():
-        table.add_row(dataset.name, dataset.about, ", ".join(dataset.splits), dataset.licence)
+        table.add_row(dataset.name, dataset.kind, dataset.about, ", ".join(dataset.splits), dataset.licence)
     view.console.print(table)
 
 
@@ -75,7 +76,14 @@ def show_documents(source: str, limit: int, view: View, *, column: str = "text")
     if source.endswith(".toml"):
         recipe = read_recipe(source)
         data, seed = recipe.data, recipe.seed
-    documents = open_source(data, seed, view).to_learn()
-    for number, text in enumerate(itertools.islice(documents, limit)):
+    for number, text in enumerate(itertools.islice(_documents(data, seed, view), limit)):
         view.say(f"--- document {number}, {len(text.encode()):,} bytes")
         view.say(text)
+
+
+def _documents(data: DataSettings, seed: int, view: View) -> Iterator[str]:
+    """What there is to show of a source: its texts to learn from, or its examples in words."""
+    dataset = find_dataset(data.source) if is_dataset(data.source) else None
+    if dataset and dataset.kind != "texts":
+        return read_pieces([with_progress(piece, view) for piece in dataset.pieces_of("train", seed)])
+    return open_source(data, seed, view).to_learn()

@@ -10,6 +10,7 @@ from typing import Any
 
 from groundup.data.building import PARTS, build, preparing_alone
 from groundup.data.corpus import corpus_fingerprint, corpus_pieces
+from groundup.data.dataset import Dataset
 from groundup.data.piece import Piece, Progress, Report, read_pieces
 from groundup.data.shards import Shard, open_shards
 from groundup.data.split import Parts, by_piece, split_corpus, split_pieces
@@ -142,6 +143,7 @@ def open_source(data: DataSettings, seed: int, view: View) -> Source:
     share = data.split.validation
     if is_dataset(data.source):
         dataset = find_dataset(data.source)
+        refuse_examples(dataset)
 
         @functools.cache
         def official() -> Parts:
@@ -174,16 +176,26 @@ def open_source(data: DataSettings, seed: int, view: View) -> Source:
 
 
 def with_progress(piece: Piece, view: View) -> Piece:
-    """The piece, its download shown as a bar from the first bytes that really have to come."""
+    """The piece, its download (or making) shown as a bar from the first bytes that really have to come."""
     fetch = piece.fetch
     if fetch is None:
         return piece
 
     def shown(_: Progress | None) -> Path:
-        with view.phase_once(f"Downloading {piece.name}") as progress:
+        with view.phase_once(f"Fetching {piece.name}") as progress:
             return fetch(progress)
 
     return replace(piece, fetch=shown)
+
+
+def refuse_examples(dataset: Dataset) -> None:
+    """UserError if a dataset holds examples to be fine-tuned on, where texts are wanted."""
+    if dataset.kind != "texts":
+        texts = ", ".join(each.name for each in DATASETS.all() if each.kind == "texts")
+        raise UserError(
+            f"{dataset.name} holds {dataset.kind}, which fine-tuning learns from; here texts are wanted. "
+            f"Datasets of texts: {texts}."
+        )
 
 
 def refuse_unknown_source(source: str) -> None:
