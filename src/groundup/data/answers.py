@@ -105,9 +105,8 @@ class AnswerExamples(Dataset[Sample]):
     @property
     def told(self) -> str:
         """What became of the conversations, in one sentence."""
-        words = [
-            f"{len(self):,} conversations with {self.answer_tokens - self.lost_tokens:,} tokens of answers"
-        ]
+        learned = self.answer_tokens - self.lost_tokens
+        words = [f"Conversations: {len(self):,}, with {learned:,} tokens of answers"]
         if self.cut or self.left_out:
             share = 100 * self.lost_tokens / self.answer_tokens
             words.append(
