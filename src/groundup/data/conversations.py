@@ -54,7 +54,7 @@ def read_conversations(file: Path, form: str | None = None) -> Conversations:
         )
     found: list[Conversation] = []
     empty: list[int] = []
-    for number, (where, record) in enumerate(_records(file), 1):
+    for number, (where, record) in enumerate(json_records(file), 1):
         if not isinstance(record, dict):
             raise UserError(
                 f"{where} of {file} is no JSON object: {str(record)[:40]!r}. Give one for each record."
@@ -76,8 +76,8 @@ def read_conversations(file: Path, form: str | None = None) -> Conversations:
     return Conversations(found, empty)
 
 
-def _records(file: Path) -> Iterator[tuple[str, Any]]:
-    """Where each record stands, in words, and what it holds."""
+def json_records(file: Path) -> Iterator[tuple[str, Any]]:
+    """Where each record of a JSON list or of JSON lines stands, in words, and what it holds."""
     with readable(file), opened(file) as (stream, _):
         text = decode_text(stream.read(), str(file))
     if not text.strip():

@@ -18,7 +18,7 @@ Model = TypeVar("Model", bound=nn.Module)
 BLOCK_PARTS = ("attention", "mlp")
 """What gets LoRA if nothing else is asked for: every matrix of the blocks."""
 
-ENDS = ("tokens", "positions", "segments", "unembed")
+ENDS = ("tokens", "positions", "segments", "unembed", "head")
 """What cannot have it: these are looked up in, tied to each other, or read by the loss itself."""
 
 OTHER_NAMES = {

@@ -26,7 +26,7 @@ class BatchSource(Protocol):
 class State:
     """All that changes while training. Observers get it after every step; setting `stop` ends the loop."""
 
-    method: nn.Module  # forward(batch) -> (summed loss, how many items counted)
+    method: nn.Module  # forward(batch) -> (summed loss, how many items counted, or what they weigh)
     optimizer: Optimizers
     step: int = 0  # steps done
     tokens: int = 0  # items that counted so far
@@ -74,17 +74,17 @@ def train(
                 loss, counted = method(on_device)
             (loss * state.scale.value).backward()
             total += loss.detach()
-            count += int(counted)
+            count += counted
         gradients = [p.grad for p in parameters if p.grad is not None]
         for gradient in gradients:
-            gradient.div_(max(1, count) * state.scale.value)
+            gradient.div_((count or 1) * state.scale.value)
         norm = nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
-        state.loss, state.gradient_norm = float(total) / max(1, count), float(norm)
+        state.loss, state.gradient_norm = float(total) / (count or 1), float(norm)
         if is_finite(state, settings):
             state.optimizer.step()
         state.optimizer.zero_grad()
         state.step += 1
-        state.tokens += count
+        state.tokens += round(count)
         for observe in observers:
             observe(state)
     return state

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from groundup.errors import UserError
+from groundup.model.classifier import Classifier
+from groundup.model.decoder import Decoder
 from groundup.model.encoder import Encoder
 from groundup.model.lora import LoRA, lora_layers
 from groundup.system.files import whole_folder, write_json, write_text
@@ -23,6 +25,7 @@ from groundup.weights.adapter_config import (
     name_of_base,
     read_adapter_config,
 )
+from groundup.weights.classifiers import HEAD, LABELS, label_fields, labels_beside
 from groundup.weights.state_dicts import read_pickle
 from groundup.weights.tensors import StoredTensors, write_tensors
 from groundup.zoo import family_for
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 ADAPTER, OLD_ADAPTER = "adapter_model.safetensors", "adapter_model.bin"
 START = "base_model.model."  # before each name in a PEFT file
+TASKS = {Decoder: "CAUSAL_LM", Encoder: "FEATURE_EXTRACTION", Classifier: "SEQ_CLS"}
 A, B = ".lora_A.weight", ".lora_B.weight"
 
 
@@ -61,16 +65,27 @@ class Place:
         """Whether it is an embedding or the head that belongs to it."""
         return self.ours[0] in ("tokens", "unembed")
 
+    @property
+    def is_head(self) -> bool:
+        """Whether it is the head of a classifier."""
+        return self.ours == (HEAD,)
+
     def parameters(self) -> dict[str, list[nn.Parameter]]:
         """The weights, and the biases, of all parts; without LoRA's."""
         names = [n for n, _ in self.parts[0].named_parameters(recurse=False) if not n.startswith("lora_")]
         return {name: [part.get_parameter(name) for part in self.parts] for name in names}
 
 
+def body_of(model: nn.Module) -> nn.Module:
+    """A classifier's model, or the model itself."""
+    return model.model if isinstance(model, Classifier) else model
+
+
 def places_of(model: nn.Module, family: Family) -> list[Place]:
     """Where something of the model stands in theirs."""
-    found = {n: m for n, m in model.named_modules() if isinstance(getattr(m, "weight", None), Tensor)}
-    gone = family.table.prefix if family.model is Encoder else ""
+    flat = model.parts() if isinstance(model, Classifier) else model
+    found = {n: m for n, m in flat.named_modules() if isinstance(getattr(m, "weight", None), Tensor)}
+    gone = family.table.prefix if isinstance(model, Encoder) else ""
     return [
         Place(theirs, theirs.removeprefix(gone), ours, [found[name] for name in ours], turned)
         for ours, theirs, turned in family.table.modules(found)
@@ -93,9 +108,9 @@ def write(folder: Path, loaded: "Loaded[Any]") -> None:
     model = loaded.model
     if not lora_layers(model):
         raise UserError("This model has no LoRA to save. Call add_lora first, or save it as a whole model.")
-    places = places_of(model, family_for(loaded.config, type(model)))
+    places = places_of(model, family_for(loaded.config, type(body_of(model))))
     adapted = [place for place in places if place.has_lora]
-    besides = [place for place in places if place.learns]
+    besides = [place for place in places if place.learns or place.is_head]
     for place in besides:
         if place.has_lora or (place.is_end and loaded.config.tie_embeddings):
             raise UserError(
@@ -118,12 +133,14 @@ def write(folder: Path, loaded: "Loaded[Any]") -> None:
         "fan_in_fan_out": any(place.turned for place in adapted),
         "lora_dropout": next(iter(lora_layers(model).values())).drop.p,
         "modules_to_save": [place.theirs for place in besides] or None,
-        "task_type": "FEATURE_EXTRACTION" if isinstance(model, Encoder) else "CAUSAL_LM",
+        "task_type": TASKS[type(model)],
     }
     write_json(folder / ADAPTER_CONFIG, config)
     stored = {START + name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_tensors(folder / ADAPTER, stored)
     loaded.tokenizer.save(folder)
+    if isinstance(model, Classifier):
+        write_json(folder / LABELS, label_fields(model, loaded.labels))
     if loaded.card:
         write_text(folder / "README.md", loaded.card)
 
@@ -163,19 +180,24 @@ def unstack(a: Tensor, b: Tensor, rows: list[int]) -> list[tuple[Tensor, Tensor]
 def attach(loaded: "Loaded[Any]", folder: Path | str) -> "Loaded[Any]":
     """Put an adapter from a PEFT folder beside the matrices of its base model, and freeze all the rest.
 
-    Changes the model in `loaded` and returns `loaded`; `merge_lora` then makes one model of both. UserError,
-    with nothing changed, if the adapter is of a kind that groundup does not compute, or for another model.
+    Changes the model in `loaded` and returns `loaded`; `merge_lora` then makes one model of both. An adapter
+    with the head of a classifier makes a Classifier of the model. UserError, with nothing changed, if the
+    adapter is of a kind that groundup does not compute, or for another model.
     """
-    model = loaded.model
+    model, labels = loaded.model, loaded.labels
     if lora_layers(model):
         raise UserError("This model has LoRA already. Call merge_lora first, or load the base model anew.")
-    family = family_for(loaded.config, type(model))
+    family = family_for(loaded.config, type(body_of(model)))
     stored = Stored.read(Path(folder), family)
+    if stored.n_labels:
+        labels = labels_beside(Path(folder), stored.n_labels)
+        if not isinstance(model, Classifier):
+            model = Classifier(model, stored.n_labels)
     layers: dict[str, LoRA] = {}
     learned: list[tuple[nn.Parameter, Tensor]] = []
     places = places_of(model, family)
     for place in places:
-        if not place.is_end and all(isinstance(part, nn.Linear) for part in place.parts):
+        if not (place.is_end or place.is_head) and all(isinstance(part, nn.Linear) for part in place.parts):
             layers |= stored.layers(place)
         if not (place.is_end and loaded.config.tie_embeddings):
             learned += stored.learned(place)
@@ -190,10 +212,11 @@ def attach(loaded: "Loaded[Any]", folder: Path | str) -> "Loaded[Any]":
         raise UserError(f"The adapter in {folder} holds no LoRA. Get its files again.")
     model.requires_grad_(False)
     for name, layer in layers.items():
-        model.set_submodule(name, layer)
+        body_of(model).set_submodule(name, layer)
     for parameter, values in learned:
         parameter.data.copy_(values)
         parameter.requires_grad_()
+    loaded.model, loaded.labels = model, labels
     return loaded
 
 
@@ -205,6 +228,7 @@ class Stored:
     config: dict[str, Any]
     tensors: Mapping[str, Tensor]
     left: dict[str, str]  # names in the file, by the name as in a model's file
+    n_labels: int  # of the classifier's head in it; 0: there is none
 
     @staticmethod
     def read(folder: Path, family: Family) -> "Stored":
@@ -218,7 +242,8 @@ class Stored:
             raise UserError(f"{folder} holds no {ADAPTER}. Get the adapter's matrices.")
         named = {name.removeprefix(START): name for name in tensors}
         left = {full: named[name] for full, name in family.table.known(named).items()}
-        return Stored(folder, config, tensors, left)
+        heads = [left.get(f"{rule.theirs}.weight") for rule in family.table.rules if rule.ours == (HEAD,)]
+        return Stored(folder, config, tensors, left, sum(len(tensors[name]) for name in heads if name))
 
     def layers(self, place: Place) -> dict[str, LoRA]:
         """The LoRA of our modules at a place, by their names."""

@@ -10,6 +10,7 @@ import torch
 from typing_extensions import TypeVar
 
 from groundup.errors import UserError, did_you_mean
+from groundup.model.classifier import Classifier
 from groundup.model.config import ModelConfig
 from groundup.model.decoder import Decoder
 from groundup.model.encoder import Encoder
@@ -19,6 +20,14 @@ from groundup.text.library import read_json
 from groundup.text.tokenizer import Tokenizer
 from groundup.weights.adapter_config import base_of, is_adapter
 from groundup.weights.adapters import attach
+from groundup.weights.classifiers import (
+    head_fields,
+    is_classifier,
+    labels_of,
+    pull_classifier,
+    refuse_unpadded,
+    with_padding,
+)
 from groundup.weights.openai import is_openai_folder, openai_config
 from groundup.weights.places import fetch_config, fetch_model, is_elsewhere
 from groundup.weights.tensors import CONFIG, SHARD_BYTES, read_tensors, write_model_tensors
@@ -27,7 +36,7 @@ from groundup.zoo import family_for, family_of
 ENDS, GENERATION = "eos_token_id", "generation_config.json"
 TRIES = 3  # to load from a run that goes on: each new checkpoint can delete the one that is being read
 
-Model = TypeVar("Model", bound=Decoder | Encoder, default=Decoder)
+Model = TypeVar("Model", bound=Decoder | Encoder | Classifier, default=Decoder)
 
 
 @dataclass
@@ -40,6 +49,7 @@ class Loaded(Generic[Model]):
     card: str = ""  # README.md of the folder: where the model comes from, in words
     generation: dict[str, Any] = field(default_factory=dict)  # its generation_config.json, if it has one
     source: str = ""  # where it was loaded from, as `load` takes it
+    labels: tuple[str, ...] = ()  # of a classifier: the names of its labels, in the order of its logits
 
     @property
     def ends(self) -> frozenset[int]:
@@ -77,9 +87,33 @@ def load(
     whether the model is a Decoder or an Encoder; an encoder whose file has no pooler is loaded without one,
     and a warning says so.
 
-    dtype: what to compute in; by default float32. UserError for whatever is wrong with the folder. A run may
-    go on meanwhile: if it deletes the checkpoint that is being read, its newest is taken instead.
+    dtype: what to compute in; by default float32. UserError for whatever is wrong with the folder, and for a
+    classifier. A run may go on meanwhile: if it deletes the checkpoint that is being read, its newest is
+    taken instead.
     """
+    loaded = _load(where, device, dtype)
+    if isinstance(loaded.model, Classifier):
+        raise UserError(
+            f"{where} is a classifier: it sorts texts into {', '.join(loaded.labels)}, and can do nothing "
+            f'else. Sort with it: groundup classify {where} "text".'
+        )
+    return loaded
+
+
+def load_classifier(
+    where: Path | str, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+) -> Loaded[Classifier]:
+    """The same for a model with a head that sorts texts, or an adapter with one. UserError for any other."""
+    loaded = _load(where, device, dtype)
+    if not isinstance(loaded.model, Classifier):
+        raise UserError(
+            f"{where} has no head that sorts texts. Teach it one with groundup finetune, or choose a model "
+            f"that transformers opens as AutoModelForSequenceClassification."
+        )
+    return loaded
+
+
+def _load(where: Path | str, device: torch.device | str | None, dtype: torch.dtype | None) -> Loaded[Any]:
     for _ in range(TRIES):
         folder = model_folder(where)
         try:
@@ -109,9 +143,17 @@ def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.d
     generation = read_json(speaking) if speaking.exists() else {}
     if isinstance(config_json.get(ENDS), list):  # some models list their several ends only here
         generation.setdefault(ENDS, config_json[ENDS])
+    labels = labels_of(config_json) if is_classifier(config_json) else ()
     with torch.device("meta"):
         model = family.model(config)
+        if labels:
+            model = Classifier(model, len(labels), config_json.get("classifier_dropout"))
     model = model.to(dtype or torch.float32).to_empty(device=device or "cpu")
+    if isinstance(model, Classifier):
+        pull_classifier(model, read_tensors(folder), family)
+        tokenizer = _tokenizer(folder, config)
+        refuse_unpadded(config_json, tokenizer)
+        return Loaded(model.eval(), tokenizer, config, card, labels=labels)
     if isinstance(model, Decoder):
         model.tie()
     family.table.pull(model, read_tensors(folder), tied=config.tie_embeddings)
@@ -135,7 +177,7 @@ def _load_merged(folder: Path, device: torch.device | str | None, dtype: torch.d
     """The base model of an adapter with what it learned, and the tokenizer that lies beside the adapter."""
     base = base_of(folder)
     try:
-        loaded = load(base, device=device, dtype=dtype)
+        loaded = _load(base, device, dtype)
     except UserError as error:
         raise UserError(f"The base model of the adapter in {folder} cannot be loaded: {error}") from error
     merge_lora(attach(loaded, folder).model)
@@ -169,14 +211,18 @@ def write_model(
         raise UserError(
             "A model with LoRA beside it is no plain one. Call merge_lora, or adapters.save, first."
         )
-    family = family_for(config, type(model))
+    body, parts = (model.model, model.parts()) if isinstance(model, Classifier) else (model, model)
+    family = family_for(config, type(body))
     written_as = str(dtype or model.tokens.weight.dtype).removeprefix("torch.")
     ends: dict[str, Any] = {}
-    if isinstance(model, Decoder):
+    if isinstance(body, Decoder):
         named = loaded.generation.get(ENDS)
         ends = {"bos_token_id": tokenizer.begin_id, ENDS: tokenizer.end_id if named is None else named}
     if tokenizer.pad_id is not None:
         ends["pad_token_id"] = tokenizer.pad_id
+    if isinstance(model, Classifier):
+        tokenizer = with_padding(tokenizer)
+        ends |= head_fields(model, loaded.labels, tokenizer, family)
     head = {
         "architectures": [family.architecture],
         "model_type": family.model_type,
@@ -187,7 +233,7 @@ def write_model(
     if isinstance(model, Decoder):
         how = {"do_sample": True, "temperature": 0.8, "top_k": 50}
         write_json(folder / GENERATION, loaded.generation or {**ends, **how})
-    tensors = family.table.push(model, tied=config.tie_embeddings)
+    tensors = family.table.push(parts, tied=config.tie_embeddings)
     write_model_tensors(folder, tensors, dtype=dtype, shard_bytes=shard_bytes)
     tokenizer.save(folder)
     if loaded.card:

@@ -74,5 +74,6 @@ TABLE = NameTable(
         Rule("blocks.{i}.mlp.down", LAYER + "mlp.down_proj"),
         Rule("final_norm", "model.norm"),
         Rule("unembed", "lm_head"),
+        Rule("head", "score"),  # of a classifier
     ),
 )

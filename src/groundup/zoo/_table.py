@@ -64,7 +64,11 @@ class NameTable:
 
     rules: tuple[Rule, ...]
     prefix: str = ""  # "transformer." or "model.": written, and not missed when a file lacks it
-    unprefixed: tuple[str, ...] = ("lm_head.",)  # their names that never carry the prefix
+    unprefixed: tuple[str, ...] = (  # their names that never carry the prefix
+        "lm_head.",
+        "score.",
+        "classifier.",
+    )
     ignored: tuple[str, ...] = ()  # regular expressions of buffers that older files hold
     aliases: tuple[tuple[str, str], ...] = ()  # ends of names in older files, and what stands there today
     optional: tuple[str, ...] = ()  # our modules that some files lack: the model then does without

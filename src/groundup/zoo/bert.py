@@ -81,6 +81,7 @@ FAMILY = Family(
             Rule("blocks.{i}.mlp.down", LAYER + "output.dense"),
             Rule("blocks.{i}.mlp_norm", LAYER + "output.LayerNorm"),
             Rule("pooler", "bert.pooler.dense"),
+            Rule("head", "classifier"),  # of a classifier
         ),
     ),
 )

@@ -82,6 +82,7 @@ FAMILY = Family(
             Rule("blocks.{i}.mlp.down", BLOCK + "mlp.c_proj", transposed=True),
             Rule("final_norm", "transformer.ln_f"),
             Rule("unembed", "lm_head"),
+            Rule("head", "score"),  # of a classifier
         ),
     ),
 )

@@ -1,7 +1,7 @@
 """What every method of fine-tuning says of itself: its examples, its loss, how it is judged and written."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -74,14 +74,7 @@ class Tuning:
 
     def write(self, part: Path, card: str = "") -> None:
         """Write the model, or what it learned beside its base, into an empty folder."""
-        loaded = Loaded(
-            self.loaded.model,
-            self.loaded.tokenizer,
-            self.loaded.config,
-            card,
-            self.loaded.generation,
-            self.loaded.source,
-        )
+        loaded = replace(self.loaded, card=card)
         if lora_layers(loaded.model):
             adapters.write(part, loaded)
         else:
