@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 
-from groundup.report import words
+from groundup.report import tuned, words
 from groundup.report.numerals import bits
 from groundup.report.plots import DASHES, Chart, Look, logarithmic_y, smooth, thin
 from groundup.report.read import Run
@@ -15,7 +15,7 @@ LEAST_BITS = 0.01  # of a cause, to have a place on the logarithmic axis
 def charts(run: Run) -> list[Chart]:
     """All charts for which the run has data; the first one is the picture of `loss.png`."""
     makers = (_validation, _loss, _excess, _rate, _gradient, _speed)
-    return [chart for maker in makers if (chart := maker(run)) is not None]
+    return tuned.charts(run) + [chart for maker in makers if (chart := maker(run)) is not None]
 
 
 def _validation(run: Run) -> Chart | None:

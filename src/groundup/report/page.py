@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 
-from groundup.report import words
+from groundup.report import tuned, words
 from groundup.report.charts import causes, charts
 from groundup.report.findings import learned
 from groundup.report.markup import element, escape, facts, section
@@ -32,6 +32,7 @@ def page(run: Run, commands: Sequence[tuple[str, str]] | None = None) -> str:
             + _learned(run)
             + _curves(run)
             + _scores(run)
+            + tuned.confusion_section(run.scores)
             + _facts(run)
             + _recipe(run)
             + _commands(run, commands),
@@ -64,14 +65,15 @@ def default_commands(run: Run) -> list[tuple[str, str]]:
 
 def _header(run: Run) -> str:
     """The result in plain words."""
+    says = tuned if tuned.is_tuned(run) and not run.validation else words
     started = shortened(str(run.facts.get("started") or ""))[:16].replace("T", " ")
     over = element("b", escape(shortened(run.name))) + escape(f", {shortened(run.status)}")
     over += escape(f", started {started}") if started else ""
     return element(
         "header",
         element("p", over, "over")
-        + element("h1", escape(words.headline(run)))
-        + element("p", escape(words.standfirst(run)), "stand"),
+        + element("h1", escape(says.headline(run)))
+        + element("p", escape(says.standfirst(run)), "stand"),
     )
 
 

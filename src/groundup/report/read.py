@@ -49,6 +49,17 @@ class Validation:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """How well a model that is tuned did on the examples that are kept from learning."""
+
+    step: int
+    loss: float
+    interval: tuple[float, float] | None
+    accuracy: float | None
+    accuracy_interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
 class Timing:
     """When a step was done, in seconds since the start, and how many tokens went through per second."""
 
@@ -81,6 +92,7 @@ class Run:
     facts: Record
     train: list[TrainPoint] = field(default_factory=list)
     validation: list[Validation] = field(default_factory=list)
+    held_out: list[HeldOut] = field(default_factory=list)
     timing: list[Timing] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
@@ -101,7 +113,10 @@ class Run:
     @property
     def last_step(self) -> int:
         """The newest step of which anything is known."""
-        return max([point.step for points in (self.train, self.validation) for point in points], default=0)
+        return max(
+            [point.step for points in (self.train, self.validation, self.held_out) for point in points],
+            default=0,
+        )
 
 
 def read(folder: Path | str) -> Run:
@@ -118,6 +133,7 @@ def read(folder: Path | str) -> Run:
         facts=facts,
         train=_by_step([point for point in metrics if isinstance(point, TrainPoint)]),
         validation=_by_step([point for point in metrics if isinstance(point, Validation)]),
+        held_out=_by_step([point for point in metrics if isinstance(point, HeldOut)]),
         timing=_by_step(_lines(folder / "timing.jsonl", _timing, skipped)),
         samples=sorted(samples, key=lambda sample: sample.step),
         scores=_read_scores(folder / "evaluation.json", skipped),
@@ -176,7 +192,7 @@ def _by_step(points: list[Any]) -> list[Any]:
     return [point for _, point in sorted({point.step: point for point in points}.items())]
 
 
-def _metric(record: Record) -> TrainPoint | Validation | None:
+def _metric(record: Record) -> TrainPoint | Validation | HeldOut | None:
     """A line of metrics.jsonl. Kinds that this version does not know are no mistake."""
     if record["kind"] == "train":
         return TrainPoint(
@@ -185,6 +201,14 @@ def _metric(record: Record) -> TrainPoint | Validation | None:
             learning_rate=number(record, "learning_rate"),
             gradient_norm=number(record, "gradient_norm"),
             tokens=whole(record, "tokens"),
+        )
+    if record["kind"] == "validation" and "bits_per_byte" not in record:
+        return HeldOut(
+            step=int(required(record, "step")),
+            loss=required(record, "loss"),
+            interval=interval_of(record, "loss_interval"),
+            accuracy=number(record, "accuracy"),
+            accuracy_interval=interval_of(record, "accuracy_interval"),
         )
     if record["kind"] == "validation":
         return Validation(

@@ -31,9 +31,9 @@ def required(record: Record, key: str) -> float:
     return float(value)
 
 
-def interval_of(record: Record) -> tuple[float, float] | None:
+def interval_of(record: Record, key: str = "interval") -> tuple[float, float] | None:
     """A [low, high] pair of finite numbers, or None."""
-    pair = record.get("interval")
+    pair = record.get(key)
     if not isinstance(pair, list) or len(pair) != 2:
         return None
     low, high = (number({"": end}, "") for end in pair)

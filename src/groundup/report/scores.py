@@ -37,6 +37,8 @@ class Score:
     chance: float | None
     before: float | None = None  # the same before training, where it was measured
     written: tuple[Written, ...] = ()  # texts that it was made from, if it keeps them
+    labels: tuple[str, ...] = ()  # of a classifier
+    confusion: tuple[tuple[int, ...], ...] = ()  # how many texts of each label (rows) got each (columns)
     mistakes: tuple[tuple[str, int], ...] = ()  # and how many of their first mistakes had each cause
 
 
@@ -69,5 +71,7 @@ def _score(record: Record, before: dict[tuple[str, str], float | None]) -> Score
         chance=number(record, "chance"),
         before=before.get((record["task"], record["metric"])),
         written=tuple(Written(str(one["text"]), mistake_of(one)) for one in details.get("samples") or ()),
+        labels=tuple(map(str, details.get("labels") or ())),
+        confusion=tuple(tuple(map(int, row)) for row in details.get("confusion") or ()),
         mistakes=tuple((str(cause), int(count)) for cause, count in mistakes.items()),
     )

@@ -1,6 +1,6 @@
 """The report of a run in a few lines of plain text, for the terminal."""
 
-from groundup.report import words
+from groundup.report import tuned, words
 from groundup.report.findings import is_told, learned
 from groundup.report.markup import visible
 from groundup.report.numerals import plain
@@ -10,7 +10,10 @@ from groundup.report.samples import shortened
 
 def terminal(run: Run) -> str:
     """The headline, the curve in a sentence, the last sample and the evaluation, without colours."""
-    lines = [f"{run.name} ({run.status})", words.headline(run)]
+    lines = [
+        f"{run.name} ({run.status})",
+        (tuned if tuned.is_tuned(run) and not run.validation else words).headline(run),
+    ]
     if words.finite(run.validation):
         lines.append(words.validation_sentence(run))
     if run.samples:

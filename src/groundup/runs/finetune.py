@@ -94,7 +94,7 @@ class Finetuning(Job):
 
     def score(self, folder: RunFolder, view: View, step: int) -> None:
         with view.phase("Measuring before the training" if step == 0 else "Measuring after the training"):
-            found = self.tuning.scores()
+            found = self.tuning.scores() + (self.tuning.baselines() if step else [])
         if found:
             earlier = [row for row in folder.read_evaluation() if row.get("step", 0) < step]
             write_json(folder.evaluation, [*earlier, *({"step": step, **each.as_json()} for each in found)])

@@ -48,6 +48,7 @@ class TuneDataSettings:
     validation_source: str = ""  # instead of a share: another file, or another split of the dataset
     other: str = ""  # a text that is not to be forgotten: scored before and after
     max_examples: int = 0
+    balance: bool = False  # of labels: as many texts of each as the rarest one has
     column: str = "text"  # of a Parquet file, or the field of JSON lines, that holds the texts
 
     def __post_init__(self) -> None:

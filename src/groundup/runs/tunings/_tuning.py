@@ -68,6 +68,10 @@ class Tuning:
         """What is measured before the first step and after the last."""
         return []
 
+    def baselines(self) -> list[Score]:
+        """What a simple other way reaches on the same held-out examples, to compare with."""
+        return []
+
     def answers(self) -> Sequence[dict[str, Any]]:
         """What the finished model answers to held-out examples, for responses.jsonl."""
         return ()

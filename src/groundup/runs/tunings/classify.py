@@ -1,0 +1,96 @@
+"""Classification: learn to sort texts, and say how much better that is than counting words."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from groundup.data.label_examples import LabelledExamples, split_labelled, stack_labelled
+from groundup.data.labels import Labelled, read_labelled
+from groundup.errors import UserError
+from groundup.evaluation.labels import follow_labels, predict, score_labels, word_baseline
+from groundup.evaluation.score import Score
+from groundup.methods.classify import Classify, Settings
+from groundup.model.classifier import Classifier
+from groundup.runs.examples import example_files
+from groundup.runs.recipe import check_context
+from groundup.runs.tuning_recipe import TuneRecipe
+from groundup.runs.tunings._tuning import Judged, Tuning
+from groundup.system.progress import View
+from groundup.weights.folder import Loaded
+
+
+class Labels(Tuning):
+    """Texts with a label each; a new head beside the model learns, and of the model what is chosen."""
+
+    Settings = Settings
+    stack = staticmethod(stack_labelled)
+
+    def __init__(self, recipe: TuneRecipe, loaded: Loaded[Any], view: View):
+        super().__init__(recipe, loaded, view)
+        length = recipe.train.sequence_length
+        check_context(loaded.config, length)
+        files = example_files(recipe.data, "labels", view)
+        found = joined([read_labelled(file) for file in files.learned])
+        kept = joined([read_labelled(file) for file in files.kept]) if files.kept else recipe.data.validation
+        self.split = split_labelled(found, validation=kept, seed=recipe.seed, balance=recipe.data.balance)
+        if recipe.data.max_examples:
+            train = self.split.train.chosen(range(min(recipe.data.max_examples, len(self.split.train))))
+            self.split = replace(self.split, train=train)
+        self.names = found.names
+        self.samples, self.many = (
+            LabelledExamples(part.texts, part.ids(self.names), loaded.tokenizer, length)
+            for part in (self.split.train, self.split.validation)
+        )
+        few = recipe.validate.examples or len(self.many)
+        self.few = [self.many[i] for i in range(min(few, len(self.many)))]
+        for says in filter(None, (self.samples.told, found.empty and f"{found.empty} empty texts left out.")):
+            view.say(says)
+        self.about = files.facts() | {
+            "examples": len(self.samples),
+            "validation_examples": len(self.many),
+            "labels": self.split.train.counts,
+            "cut": self.samples.cut,
+            "left_out": found.empty,
+        }
+
+    def make_method(self) -> Classify:
+        counts = [self.split.train.counts[name] for name in self.names]
+        method = Classify(self.loaded.model, n_labels=len(self.names), settings=self.settings, counts=counts)
+        self.model: Classifier = method.model
+        self.loaded = replace(self.loaded, model=method.model, labels=self.names)
+        return method
+
+    def facts(self) -> dict[str, Any]:
+        return self.about
+
+    def validate(self) -> Judged:
+        found = predict(self.model, self.few)
+        line, says = follow_labels(found, [label for _, label in self.few], len(self.names))
+        return Judged(line["loss"], line, says)
+
+    def scores(self) -> list[Score]:
+        labels = self.many.labels
+        protocol = f"{len(labels)} held-out texts, the first {self.many.max_length} tokens of each"
+        return score_labels(predict(self.model, self.many), labels, self.names, protocol=protocol)
+
+    def baselines(self) -> list[Score]:
+        """What counting words reaches on the same split; nothing where scikit-learn is not installed."""
+        held = self.split.validation
+        try:
+            found = word_baseline(self.split.train, held.texts, self.names)
+        except UserError as error:
+            self.view.say(f"{error} The run goes on without it.")
+            return []
+        says = "words and pairs of words by TF-IDF, logistic regression, the same split"
+        scores = score_labels(found, held.ids(self.names), self.names, protocol=says)
+        return [replace(each, task="word baseline") for each in scores]
+
+
+def joined(parts: Sequence[Labelled]) -> Labelled:
+    """The texts of several files as one."""
+    texts = [text for part in parts for text in part.texts]
+    labels = [label for part in parts for label in part.labels]
+    return Labelled(texts, labels, sum(part.empty for part in parts))
+
+
+TUNING = Labels
