@@ -18,7 +18,7 @@ Conversation = list[dict[str, str]]
 Fields = dict[str, Any]
 
 
-class _Wrong(Exception):
+class WrongRecord(Exception):
     """What is wrong with one record; the reader knows where it stands."""
 
 
@@ -61,9 +61,9 @@ def read_conversations(file: Path, form: str | None = None) -> Conversations:
             )
         form = form or _form_of(record, file)
         try:
-            _refuse_missing(record, FORMS[form].needs)
+            refuse_missing(record, FORMS[form].needs)
             conversation = FORMS[form].read(record)
-        except _Wrong as wrong:
+        except WrongRecord as wrong:
             raise UserError(
                 f"{where} of {file} {wrong}. Mend it, or name another form: {', '.join(FORMS)}."
             ) from None
@@ -129,15 +129,17 @@ def _form_of(record: Fields, file: Path) -> str:
     )
 
 
-def _refuse_missing(record: Fields, needs: tuple[str, ...]) -> None:
+def refuse_missing(record: Fields, needs: tuple[str, ...]) -> None:
+    """WrongRecord if a record lacks a field."""
     for field in needs:
         if field not in record:
-            raise _Wrong(f'has no field "{field}"; its fields are {", ".join(record) or "none"}')
+            raise WrongRecord(f'has no field "{field}"; its fields are {", ".join(record) or "none"}')
 
 
-def _text(record: Fields, field: str) -> str:
+def text_of(record: Fields, field: str) -> str:
+    """The text in a field. WrongRecord for anything else."""
     if not isinstance(record[field], str):
-        raise _Wrong(f'has no text in its field "{field}" but {str(record[field])[:40]!r}')
+        raise WrongRecord(f'has no text in its field "{field}" but {str(record[field])[:40]!r}')
     return record[field]
 
 
@@ -145,45 +147,54 @@ def _exchange(question: str, answer: str) -> Conversation:
     return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
 
 
-def _alpaca(record: Fields) -> Conversation:
+def instruction_of(record: Fields) -> str:
     """An instruction, and what it is about where there is such a text."""
-    about = _text(record, "input") if record.get("input") is not None else ""
+    about = text_of(record, "input") if record.get("input") is not None else ""
     # An instruction that is empty stays so, and is counted: its input alone asks for nothing.
-    instruction = _text(record, "instruction")
-    question = f"{instruction}\n\n{about}" if instruction.strip() and about.strip() else instruction
-    return _exchange(question, _text(record, "output"))
+    instruction = text_of(record, "instruction")
+    return f"{instruction}\n\n{about}" if instruction.strip() and about.strip() else instruction
+
+
+def _alpaca(record: Fields) -> Conversation:
+    return _exchange(instruction_of(record), text_of(record, "output"))
 
 
 def _pair(answer: str) -> Callable[[Fields], Conversation]:
-    return lambda record: _exchange(_text(record, "prompt"), _text(record, answer))
+    return lambda record: _exchange(text_of(record, "prompt"), text_of(record, answer))
 
 
 def _webglm(record: Fields) -> Conversation:
     """A question with the numbered passages that its answer refers to as [1], [2] ..."""
     references = record["references"]
     if not isinstance(references, list) or not all(isinstance(passage, str) for passage in references):
-        raise _Wrong(f'has no list of texts in its field "references" but {str(references)[:40]!r}')
-    question = _text(record, "question")
+        raise WrongRecord(f'has no list of texts in its field "references" but {str(references)[:40]!r}')
+    question = text_of(record, "question")
     passages = "\n".join(f"[{number}] {passage}" for number, passage in enumerate(references, 1))
     asked = f"References:\n{passages}\n\nQuestion: {question}" if question.strip() else ""
-    return _exchange(asked if references else question, _text(record, "answer"))
+    return _exchange(asked if references else question, text_of(record, "answer"))
 
 
 def _messages(record: Fields) -> Conversation:
     """Any number of turns, with an answer among them."""
-    messages = record["messages"]
+    said = messages_of(record, "messages")
+    if not any(message["role"] == "assistant" for message in said):
+        raise WrongRecord("has no message of the assistant, so there is nothing to learn")
+    return said
+
+
+def messages_of(record: Fields, field: str) -> Conversation:
+    """The messages in a field. WrongRecord for anything else, and for a message that is none."""
+    messages = record[field]
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
-        raise _Wrong(f'has no list of messages in its field "messages" but {str(messages)[:40]!r}')
+        raise WrongRecord(f'has no list of messages in its field "{field}" but {str(messages)[:40]!r}')
     for number, message in enumerate(messages, 1):
         try:
-            _refuse_missing(message, ("role", "content"))
-            _text(message, "content")
-        except _Wrong as wrong:
-            raise _Wrong(f"has a message, number {number}, that {wrong}") from None
+            refuse_missing(message, ("role", "content"))
+            text_of(message, "content")
+        except WrongRecord as wrong:
+            raise WrongRecord(f"has a message, number {number}, that {wrong}") from None
         if message["role"] not in ROLES:
-            raise _Wrong(f"has a message of the role {message['role']!r}, not of {', '.join(ROLES)}")
-    if not any(message["role"] == "assistant" for message in messages):
-        raise _Wrong("has no message of the assistant, so there is nothing to learn")
+            raise WrongRecord(f"has a message of the role {message['role']!r}, not of {', '.join(ROLES)}")
     said = [{"role": message["role"], "content": message["content"]} for message in messages]
     # A system that says nothing is left out: many files have it for the sake of the form.
     return [each for each in said if each["role"] != "system" or each["content"].strip()]

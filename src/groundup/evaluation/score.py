@@ -97,7 +97,7 @@ def rolling(
     was_training, device = model.training, model.tokens.weight.device
     model.eval()
     done = 0
-    for group in _groups(by_length, rows, tokens_per_batch):
+    for group in groups_of_rows(by_length, rows, tokens_per_batch):
         width = max(rows[i][3] - rows[i][1] for i in group)
         ids = torch.zeros(len(group), width, dtype=torch.long)  # (B, T); padding stands last, is never seen
         wanted = torch.full((len(group), width), IGNORED)
@@ -119,7 +119,9 @@ def rolling(
     return result
 
 
-def _groups(order: list[int], rows: list[tuple[int, int, int, int]], limit: int) -> Iterator[list[int]]:
+def groups_of_rows(
+    order: list[int], rows: list[tuple[int, int, int, int]], limit: int
+) -> Iterator[list[int]]:
     """Rows of like length together, by their numbers; at most `limit` tokens with the padding."""
     group: list[int] = []
     for i in order:
