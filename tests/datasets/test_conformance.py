@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from groundup.data.dataset import Dataset
 from groundup.data.conversations import read_conversations
+from groundup.data.dataset import Dataset
 from groundup.datasets import DATASETS, find_dataset
 from groundup.errors import UserError
 
@@ -153,7 +153,9 @@ def test_the_files_of_examples_have_the_form_of_their_kind(name, source_of):
         elif file.suffix == ".tsv":
             assert all(line.split("\t", 1)[1].strip() for line in lines)
         else:
-            needs = {"labels": {"text", "label"}, "preferences": {"prompt", "chosen", "rejected"}}[dataset.kind]
+            needs = {"labels": {"text", "label"}, "preferences": {"prompt", "chosen", "rejected"}}[
+                dataset.kind
+            ]
             assert all(json.loads(line).keys() >= needs for line in lines)
             assert all(json.loads(line)[field].strip() for line in lines for field in needs)
 

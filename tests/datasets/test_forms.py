@@ -1,11 +1,13 @@
 """The forms in which the sources keep their texts, read on our own files and on real ones."""
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
 
 from groundup.data.piece import Piece, Report, read_pieces
+from groundup.data.split import split_pieces
 from groundup.datasets import _wikitext, find_dataset, gutenberg, tinystories
 from groundup.datasets._remote import parquet_file, read_sample
 from groundup.errors import UserError
@@ -52,6 +54,94 @@ def test_a_page_instead_of_a_book_is_refused():
         read_sample("pg1.txt", b"<html>Access denied</html>", gutenberg.book)
     with pytest.raises(UserError, match="there is no line .*END OF THE PROJECT"):
         read_sample("pg1.txt", gutenberg.SAMPLE.split("*** END")[0].encode(), gutenberg.book)
+
+
+TALE = "It rained, and the mill stood still. " * 30
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "CHAPTER I. Down the Hole",
+        "Chapter 12",
+        "  CHAPTER IV.\nThe Rabbit",
+        "VOLUME II",
+        "Fit the Second.\nTHE BELLMAN",
+        "KNOT III.",
+        "ACT I\n\nSCENE II. A hall in the castle.",
+        "Scene VII. The same.",
+        "ADVENTURE III. A CASE",
+        "THE ADVENTURE OF THE EMPTY HOUSE",
+        "II. THE RED-HEADED LEAGUE",
+        "Letter 4",
+    ],
+)
+def test_a_book_is_cut_before_each_heading(heading):
+    text = f"A TITLE\n\n{heading}\n\n{TALE}\n\n{heading}\n\n{TALE}\n"
+    first, second = gutenberg.chapters(text)
+    assert first + second == text
+    assert first.startswith("A TITLE") and second.startswith(heading)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "CHAPTER I.     Down the Rabbit-Hole\n CHAPTER II.    The Pool of Tears",
+        "Part of her meaning was to conceal some thoughts of her own.",
+        "I. The first of them was small",
+        "II.",
+        "Fit for the deed I had to do.",
+        "Scene of the crime",
+        "A chapter 3 of sorts",
+        "Chapter 5 was the one in which, as everybody who had read it before him agreed, nothing happened",
+    ],
+)
+def test_lines_that_are_no_headings_cut_nothing(line):
+    for text in (f"{TALE}\n\n{line}\n\n{TALE}\n", f"{TALE}\n{line}\n{TALE}\n"):
+        contents = line.startswith("CHAPTER I. ")
+        assert gutenberg.chapters(text) == [text] or (contents and len(gutenberg.chapters(text)) == 2)
+
+
+def test_a_line_of_the_contents_and_a_very_short_chapter_are_no_documents():
+    contents = "".join(f"CHAPTER {n}.\n\n" for n in range(1, 4))
+    tales = enumerate((TALE, "Brief.", TALE, "End."), 1)
+    text = contents + "".join(f"CHAPTER {n}.\n\n{tale}\n\n" for n, tale in tales)
+    found = gutenberg.chapters(text)
+    assert "".join(found) == text
+    assert [re.findall(r"CHAPTER (\d)", chapter) for chapter in found] == [list("1231"), list("23"), ["4"]]
+
+
+@pytest.mark.parametrize(
+    "name, chapters",
+    [
+        ("austen_emma", 55),
+        ("austen_pride-and-prejudice", 61),
+        ("austen_sense-and-sensibility", 50),
+        ("carroll_alice-s-adventures-in-wonderland", 12),
+        ("carroll_through-the-looking-glass", 10),  # the last three of its twelve have a page together
+        ("doyle_the-adventures-of-sherlock-holmes", 12),
+        ("doyle_the-hound-of-the-baskervilles", 15),
+        ("doyle_the-return-of-sherlock-holmes", 13),
+    ],
+)
+def test_real_books_have_as_many_documents_as_chapters(shared_data, name, chapters):
+    """The oracle is the books' own contents."""
+    text = gzip.decompress((shared_data / "books" / f"{name}.txt.gz").read_bytes()).decode()
+    found = gutenberg.chapters(text)
+    assert len(found) == chapters
+    assert "".join(found) == text
+
+
+def test_chapters_that_are_held_back_are_whole(web):
+    chapters = [f"CHAPTER {n}.\n\n{n} {TALE}\n" for n in range(1, 31)]
+    head, tail = gutenberg.SAMPLE.replace("\r\n", "\n").split("A WALK TO THE MILL\n\n\nCHAPTER I.")
+    web.add(
+        "/cache/epub/12/pg12.txt", (head + "\n".join(chapters) + tail[tail.index("\n*** END") :]).encode()
+    )
+    parts = split_pieces(find_dataset("gutenberg:12").pieces("train", 0), by="hash", validation=0.2)
+    train, held_back = ([text.strip() for text in each] for each in (parts.train(), parts.validation()))
+    assert sorted(train + held_back) == sorted(chapter.strip() for chapter in chapters)
+    assert 1 <= len(held_back) <= 12
 
 
 def test_stories_are_the_same_wherever_the_file_is_cut_for_reading(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What a dataset is: documents or examples by split, their source and licence and, where known, the best loss."""
+"""What a dataset is: documents or examples by split, their source and licence, the best loss if known."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

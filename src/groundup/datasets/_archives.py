@@ -36,7 +36,6 @@ def tar_members(archive: Path, wanted: re.Pattern[str]) -> Iterator[tuple[re.Mat
             found = wanted.fullmatch(member.name)
             if found and (content := members.extractfile(member)):
                 yield found, content.read()
-            members.members.clear()  # else the description of every file stays in memory
 
 
 def _refuse_strange(archive: Path, name: str) -> None:

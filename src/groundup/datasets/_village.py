@@ -15,8 +15,8 @@ from groundup.datasets._remote import Reader, read_sample
 from groundup.errors import UserError
 
 FIRST = {"train": 2**36, "validation": 2**37, "test": 2**38}
-"""Document numbers of the parts. None of them is reached by `village`: what a model was pre-trained on and what
-it is examined with are never the same document, although the seed is."""
+"""Document numbers of the parts. None of them is reached by `village`: what a model was pre-trained on and
+what it is examined with are never the same document, although the seed is."""
 
 Examples = Callable[[str, int], Iterator[dict[str, Any]]]
 """The endless examples of (split, seed), as records of a file."""

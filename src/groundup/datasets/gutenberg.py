@@ -42,7 +42,7 @@ HEADING = re.compile(
     re.MULTILINE | re.VERBOSE | re.IGNORECASE,
 )
 SHORTEST = 1000
-"""Characters of a chapter. What is shorter, such as a title page or a line of the contents, goes with the next."""
+"""Characters of a chapter. What is shorter, such as a title page or a line of the contents, is none."""
 
 SAMPLE = """\
 \ufeffThe Project Gutenberg eBook of A Walk to the Mill
@@ -95,7 +95,7 @@ def book(file: Path, start: int) -> Iterator[Record]:
 
 
 def chapters(text: str) -> list[str]:
-    """A book cut before each heading; what would be too short for a chapter stays with the next, or the last."""
+    """A book cut before each heading; what is too short for a chapter goes with what follows it."""
     cuts, before = [0], 0
     for found in HEADING.finditer(text):
         if len(text[before : found.start()].strip()) >= SHORTEST:

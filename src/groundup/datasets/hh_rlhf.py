@@ -16,22 +16,18 @@ from groundup.errors import UserError, did_you_mean
 
 REPOSITORY, COMMIT = "Anthropic/hh-rlhf", "09be8c5bbc57cb3887f3a9732ad6aa7ec602a1fa"
 FOLDERS = ("helpful-base", "helpful-online", "helpful-rejection-sampled", "harmless-base")
-"""By whose answers were compared. The questions of the last one are meant to bring out harm, and are crude."""
+"""By whose answers were compared. The questions of the last one try to bring out harm, and are crude."""
 
 TURN = re.compile(r"\n\n(Human|Assistant):")
 Turn = tuple[str, str]  # who speaks, and what
 
+WAX = "\n\nHuman: How do I get wax out of a cloth?\n\nAssistant:"
+BEANS = (
+    "\n\nHuman: I planted beans.\n\nAssistant: Nice!\n\nHuman: When can I pick them?\n\nAssistant:"
+)
 SAMPLE = [
-    {
-        "chosen": "\n\nHuman: How do I get wax out of a cloth?\n\nAssistant: Cool it with ice, and scrape it off.",
-        "rejected": "\n\nHuman: How do I get wax out of a cloth?\n\nAssistant: Buy a new cloth.",
-    },
-    {
-        "chosen": "\n\nHuman: I planted beans.\n\nAssistant: Nice! When?\n\nHuman: In May. When can I pick them?"
-        "\n\nAssistant: In July.\n\nTry one first.",
-        "rejected": "\n\nHuman: I planted beans.\n\nAssistant: Nice! When?\n\nHuman: In May. When can I pick them?"
-        "\n\nAssistant: I do not like beans.",
-    },
+    {"chosen": f"{WAX} Cool it with ice, and scrape it off.", "rejected": f"{WAX} Buy a new cloth."},
+    {"chosen": f"{BEANS} In July.\n\nTry one first.", "rejected": f"{BEANS} I do not like beans."},
 ]
 
 
@@ -57,7 +53,11 @@ def pair(chosen: list[Turn], rejected: list[Turn]) -> dict[str, str]:
         shared += 1
     while shared and chosen[shared - 1][0] != "Human":
         shared -= 1
-    return {"prompt": told(chosen[:shared]), "chosen": told(chosen[shared:]), "rejected": told(rejected[shared:])}
+    return {
+        "prompt": told(chosen[:shared]),
+        "chosen": told(chosen[shared:]),
+        "rejected": told(rejected[shared:]),
+    }
 
 
 def convert(file: Path, place: Path) -> None:
@@ -73,7 +73,8 @@ def _pairs(file: Path) -> Iterator[dict[str, str]]:
                 found = pair(turns(record["chosen"]), turns(record["rejected"]))
             except (ValueError, KeyError, TypeError) as error:
                 raise UserError(
-                    f"Line {number} of {file} is no pair of dialogues: {error}. Delete it, and fetch it again."
+                    f"Line {number} of {file} is no pair of dialogues: {error}. Delete it, and fetch it "
+                    f"again."
                 ) from error
             yield found
 
@@ -98,8 +99,8 @@ def sample_file() -> bytes:
 
 DATASET = Dataset(
     name="hh_rlhf",
-    about="Pairs of answers and which one people preferred. Options: helpful-base (the default, 46,189 pairs), "
-    "helpful-online, helpful-rejection-sampled, harmless-base (crude).",
+    about="Pairs of answers and which one people preferred. Options: helpful-base (the default, 46,189 "
+    "pairs), helpful-online, helpful-rejection-sampled, harmless-base (crude).",
     licence="MIT",
     source=f"https://huggingface.co/datasets/{REPOSITORY}, Bai et al. 2022, arXiv:2204.05862",
     pieces=lambda split, seed: choose("helpful-base").pieces(split, seed),

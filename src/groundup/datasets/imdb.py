@@ -1,4 +1,4 @@
-"""IMDB: reviews of films, 25,000 to learn and 25,000 to test, half of them positive; no film is in both parts."""
+"""IMDB: 25,000 reviews of films to learn and 25,000 to test, half of each positive; no film is in both."""
 
 import gzip
 import io
@@ -55,7 +55,9 @@ def sample_file() -> bytes:
     """A few reviews of our own in the form of the real archive, the same ones in both parts."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        members = {f"aclImdb/{part}/{name}.txt": text for part in ("test", "train") for name, text in SAMPLE.items()}
+        members = {
+            f"aclImdb/{part}/{name}.txt": text for part in ("test", "train") for name, text in SAMPLE.items()
+        }
         members |= {"aclImdb/README": "What it is.", "aclImdb/train/unsup/0_0.txt": "Nobody said how it was."}
         for name, text in members.items():
             about = tarfile.TarInfo(name)

@@ -1,4 +1,4 @@
-"""SMS Spam Collection: short messages of 2011, each wanted (ham) or not (spam); the classic first classifier."""
+"""SMS Spam Collection: short messages, each wanted (ham) or not (spam); a classic first classifier."""
 
 import io
 import zipfile

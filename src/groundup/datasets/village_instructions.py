@@ -1,4 +1,4 @@
-"""Instructions about texts of the village, whose answers can be checked: questions, and requests for a tale."""
+"""Instructions about texts of the village, whose answers can be checked: questions and wishes for a tale."""
 
 from collections.abc import Iterator
 from itertools import count as counting

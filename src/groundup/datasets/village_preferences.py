@@ -1,4 +1,4 @@
-"""Two ways for a text of the village to go on, and which is preferred: drawn with odds that are known exactly."""
+"""Two ways for a text of the village to go on, and which is preferred, drawn with exactly known odds."""
 
 from collections.abc import Iterator
 from itertools import count as counting

@@ -71,7 +71,7 @@ def show_step(run: Path, step: int, limit: int, view: View) -> None:
 
 
 def show_documents(source: str, limit: int, view: View, *, column: str = "text") -> None:
-    """Print the first documents of a source, or of the one that a recipe names."""
+    """Print the first documents of a source, or of the one that a recipe names; examples in words."""
     data, seed = DataSettings(source=source, column=column), 1
     if source.endswith(".toml"):
         recipe = read_recipe(source)
