@@ -34,7 +34,6 @@ class Tuning:
     """One method around one model and its data, all of it made before anything on the disk is touched."""
 
     Settings: ClassVar[type] = NoSettings
-    method: Method
     samples: Samples  # what is learned from
     stack: Callable[[list[Any]], Batch] = staticmethod(stack_windows)
 
@@ -48,7 +47,7 @@ class Tuning:
         own = {name: value for name, value in recipe.method.items() if name != "name"}
         return build(cls.Settings, own, where="method")
 
-    def make_method(self) -> Method:
+    def make_method(self) -> Method[Any]:
         """The method around the model, once it is decided what of it learns."""
         raise NotImplementedError
 

@@ -74,7 +74,7 @@ class Instructions(Tuning):
                 value=found[metric],
                 interval=found[interval],
                 n=found["examples"],
-                protocol=f"{found['tokens']} tokens of the answers of {found['examples']} held-out conversations",
+                protocol=f"{found['tokens']} tokens of answers in {found['examples']} held-out conversations",
                 version=1,
             )
             for metric, interval in rows

@@ -43,8 +43,10 @@ class Labels(Tuning):
         )
         few = recipe.validate.examples or len(self.many)
         self.few = [self.many[i] for i in range(min(few, len(self.many)))]
-        for says in filter(None, (self.samples.told, found.empty and f"{found.empty} empty texts left out.")):
-            view.say(says)
+        if self.samples.told:
+            view.say(self.samples.told)
+        if found.empty:
+            view.say(f"{found.empty} empty texts are left out.")
         self.about = files.facts() | {
             "examples": len(self.samples),
             "validation_examples": len(self.many),

@@ -51,6 +51,8 @@ class Preferences(Tuning):
                     progress=progress,
                 )
 
+    method: DPO
+
     def make_method(self) -> DPO:
         self.method = DPO(self.loaded.model, self.settings)
         return self.method
