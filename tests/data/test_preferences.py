@@ -18,6 +18,7 @@ from groundup.data.preferences import (
 from groundup.errors import UserError
 from groundup.text.chat import encode_chat, with_template
 from groundup.text.tokenizer import Tokenizer
+from groundup.village.tasks.preferences import village_preferences
 
 USER = [{"role": "user", "content": "Name a bird."}]
 TURNS = [
@@ -115,6 +116,16 @@ def test_a_file_without_records_is_one_line(text, message, tmp_path):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(UserError, match=message):
         read_preferences(tmp_path / "a.json")
+
+
+def test_the_villages_pairs_are_read_whole(tmp_path):
+    pairs = village_preferences(5, "train", 12)
+    read = read_preferences(written(tmp_path / "a.jsonl", [one._asdict() for one in pairs]))
+    assert (read.empty, read.equal) == ([], [])
+    assert [found[1:] for found in read.found] == [(one.chosen, one.rejected) for one in pairs]
+    for found, one in zip(read.found, pairs, strict=True):
+        asked = f"{one.instruction}\n\n{one.input}" if one.input else one.instruction
+        assert found.prompt == [{"role": "user", "content": asked}]
 
 
 @pytest.fixture

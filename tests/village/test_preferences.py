@@ -8,7 +8,18 @@ import pytest
 from groundup.village import bits, check, probability, sample
 from groundup.village.filter import read
 from groundup.village.grammar import village
-from groundup.village.tasks.preferences import Pair, free_words, pair
+from groundup.village.tasks.preferences import (
+    BEGIN,
+    FIRST,
+    GO_ON,
+    Judged,
+    Pair,
+    Preference,
+    free_words,
+    judged,
+    pair,
+    village_preferences,
+)
 
 PAIRS = [pair(61, index) for index in range(150)]
 
@@ -82,3 +93,49 @@ def test_even_odds_are_a_chance_of_a_half() -> None:
     assert (even.chance, even.best_accuracy) == (0.5, 0.5)
     assert even._replace(log_odds=-2.0).chance == pytest.approx(0.2)
     assert even._replace(log_odds=-2.0).best_accuracy == pytest.approx(0.8)
+
+
+GIVEN = village_preferences(61, "train", 30)
+
+
+def test_as_instructions_they_are_the_pairs_of_their_split_with_the_odds_of_the_chosen_one() -> None:
+    for index, one in enumerate(GIVEN):
+        source = pair(61, FIRST["train"] + index)
+        endings = (source.first.strip(), source.second.strip())
+        assert (one.chosen, one.rejected) == (endings[source.chosen], endings[1 - source.chosen])
+        assert (one.instruction, one.input) == (GO_ON if source.prompt else BEGIN, source.prompt)
+        given = probability(source.prompt + (source.first, source.second)[source.chosen])
+        other = probability(source.prompt + (source.first, source.second)[1 - source.chosen])
+        assert one.log_odds == pytest.approx(math.log2(given / other), abs=1e-9)
+    assert {one.instruction for one in GIVEN} == {GO_ON, BEGIN}
+    assert any(one.log_odds < 0 for one in GIVEN)
+
+
+def test_splits_are_of_other_documents_and_more_pairs_begin_with_the_same_ones() -> None:
+    texts = [{one.chosen for one in village_preferences(61, split, 20)} for split in FIRST]
+    assert not texts[0] & texts[1]
+    assert not texts[1] & texts[2]
+    assert not texts[0] & texts[2]
+    assert village_preferences(61, "train", 5) == GIVEN[:5]
+    with pytest.raises(ValueError, match="no split 'tests'. Known: train, validation, test"):
+        village_preferences(61, "tests", 1)
+
+
+def test_judging_two_pairs_by_hand() -> None:
+    """Odds of 3 : 1 for the chosen one, and of 1 : 3: there the drawn choice was the worse one."""
+    pairs = [Preference("", "", "a", "b", log_odds) for log_odds in (math.log2(3), -math.log2(3))]
+    assert judged(pairs, [2.0, -0.1]) == pytest.approx(Judged(1.0, 0.75, 0.75))
+    assert judged(pairs, [2.0, 0.1]) == pytest.approx(Judged(0.5, 0.5, 0.75))
+    assert judged(pairs, [-1.0, 0.1]) == pytest.approx(Judged(0.0, 0.25, 0.75))
+    assert judged(pairs, [0.0, 0.0]) == pytest.approx(Judged(0.5, 0.5, 0.75))
+    even = Preference("", "", "a", "b", 0.0)
+    assert judged([*pairs, even], [1.0, -1.0, 1.0]) == pytest.approx(Judged(1.0, 2 / 3, 2 / 3))
+
+
+def test_the_best_reader_reaches_the_best_agreement_and_its_opposite_the_worst() -> None:
+    best = judged(GIVEN, [one.log_odds for one in GIVEN])
+    worst = judged(GIVEN, [-one.log_odds for one in GIVEN])
+    assert best.better == 1.0
+    assert worst.better == 0.0
+    assert best.agreement == best.best_agreement == pytest.approx(1 - worst.agreement)
+    assert best.best_agreement > 0.6

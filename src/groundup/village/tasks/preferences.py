@@ -5,6 +5,8 @@ Terry, 1952, with log p as the reward). So it is known how well anyone can predi
 method that learns from preferences should find: the difference of the rewards that it learns is `log_odds`.
 """
 
+from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 from groundup.village.filter import bits
@@ -14,6 +16,11 @@ from groundup.village.table import Table
 from groundup.village.tasks.choices import SENTENCE_END
 
 FINE = 1 << 53
+
+FIRST = {"train": 1 << 36, "validation": 1 << 37, "test": 1 << 38}
+"""Document numbers of the splits: far from each other, and from those that a model is pre-trained on."""
+
+GO_ON, BEGIN = "Go on with this text.", "Tell something of the village."
 
 
 class Pair(NamedTuple):
@@ -70,3 +77,51 @@ def free_words(seed: int, index: int, grammar: Grammar) -> tuple[str, list[tuple
         said += prefix + table.pieces[choice]
         at, todo, facts = grammar.nodes[at].move(todo, facts, table.values[choice])
     return said, places
+
+
+class Preference(NamedTuple):
+    """A pair as an instruction with two answers to it."""
+
+    instruction: str
+    input: str  # the beginning of the document, or empty
+    chosen: str
+    rejected: str
+    log_odds: float  # log2 of p(chosen) / p(rejected): where it is below 0, the drawn choice is the worse one
+
+
+class Judged(NamedTuple):
+    """How well a model tells the better of two answers from the worse one."""
+
+    better: float  # how often it names the likelier one; 1 can be reached. Even odds are left out
+    agreement: float  # how often it agrees with who chooses, on average over all draws of the choices
+    best_agreement: float  # the highest that anyone can reach
+
+
+def village_preferences(seed: int, split: str, n: int, changes: int = 6) -> list[Preference]:
+    """The first n pairs of a split, for `changes` see `pair`. No two splits share a document."""
+    if split not in FIRST:
+        raise ValueError(f"There is no split {split!r}. Known: {', '.join(FIRST)}.")
+    found = []
+    for index in range(FIRST[split], FIRST[split] + n):
+        one = pair(seed, index, changes)
+        answers = [text.strip() for text in (one.first, one.second)]
+        log_odds = -one.log_odds if one.chosen else one.log_odds
+        asked = GO_ON if one.prompt else BEGIN
+        found.append(Preference(asked, one.prompt, answers[one.chosen], answers[1 - one.chosen], log_odds))
+    return found
+
+
+def judged(pairs: Sequence[Preference], margins: Sequence[float]) -> Judged:
+    """What a model's margins come to: above 0 where it prefers the chosen answer, below 0 the other one.
+
+    All three are exact: they follow from the odds, not from the choices that were drawn. A margin of 0 counts
+    half.
+    """
+    names_chosen = [0.5 if margin == 0 else float(margin > 0) for margin in margins]
+    chances = [1 / (1 + 2.0**-one.log_odds) for one in pairs]
+    both = list(zip(names_chosen, chances, strict=True))
+    return Judged(
+        better=fmean(named if chance > 0.5 else 1 - named for named, chance in both if chance != 0.5),
+        agreement=fmean(named * chance + (1 - named) * (1 - chance) for named, chance in both),
+        best_agreement=fmean(max(chance, 1 - chance) for chance in chances),
+    )
