@@ -1,6 +1,7 @@
 """The loss of answers against PyTorch's own, and its intervals."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,8 +11,18 @@ from tests.text.chats import said
 from groundup.data.answers import AnswerExamples
 from groundup.evaluation.answers import answers_loss, told
 from groundup.evaluation.statistics import bootstrap_ratio
+from groundup.weights.folder import Loaded
 
 CONVERSATIONS = [said("a" * (number % 3), "bcd"[: 1 + number % 4 % 3]) for number in range(12)]
+
+
+@pytest.fixture(scope="module")
+def loaded(make_loaded: Callable[..., Loaded]) -> Loaded:
+    """A tiny model for which most answers end at once, so that some of its first choices are right."""
+    loaded = make_loaded(seed=1, shake=0.3, tie_embeddings=False)
+    with torch.no_grad():
+        loaded.model.unembed.weight[4] += 4 * loaded.model.final_norm.get_parameter("bias")
+    return loaded
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +50,7 @@ def test_loss_perplexity_and_accuracy_are_those_of_the_answers_tokens_alone(
     assert found["loss"] == pytest.approx(sum(nats) / sum(count), abs=1e-6)
     assert found["perplexity"] == pytest.approx(math.exp(sum(nats) / sum(count)), rel=1e-5)
     assert found["accuracy"] == sum(right) / sum(count)
+    assert 0 < sum(right) < sum(count)
     assert (found["examples"], found["tokens"]) == (12, sum(count))
     assert found["loss_interval"] == pytest.approx(bootstrap_ratio(nats, count), abs=1e-6)
     assert found["accuracy_interval"] == bootstrap_ratio(right, count)
@@ -50,6 +62,8 @@ def test_a_mean_over_examples_would_be_another_number(loaded, examples):
     rows = by_hand(loaded, examples)
     mean = sum(nats / count for nats, _, count in rows) / len(rows)
     assert abs(answers_loss(loaded, examples)["loss"] - mean) > 1e-3
+    share = sum(right / count for _, right, count in rows) / len(rows)
+    assert abs(answers_loss(loaded, examples)["accuracy"] - share) > 1e-3
 
 
 def test_a_few_examples_have_no_interval_and_say_so_in_the_sentence(loaded):
