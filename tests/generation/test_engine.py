@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable
 from dataclasses import replace
+from typing import Any
 
 import hypothesis
 import pytest
@@ -176,6 +177,38 @@ def test_a_stop_token_ends_the_answer_and_is_not_shown(speaker):
     assert text_of(pieces) == "ab"
     assert pieces[-1].finished == "stop"
     assert [id for piece in pieces for id in piece.ids] == ids[:2]
+
+
+def test_a_prompt_of_ids_is_read_as_it_is_and_a_text_with_its_border(random_model):
+    ids = [3, 70, 1, 80]
+    how: dict[str, Any] = {"temperature": 0, "max_tokens": 6}
+    texts = ["Once", ids, [0, *random_model.tokenizer.encode("On")], "On"]
+    found = [text_of(pieces) for pieces in answers(generate(random_model, texts, **how), 4)]
+    assert found[1] == text_of(generate(random_model, [ids], **how))
+    assert found[2] == found[3]
+    for _ in range(6):
+        with torch.no_grad():
+            ids = [*ids, int(random_model.model(torch.tensor([ids]))[0, -1, :261].argmax())]
+    assert found[1] == random_model.tokenizer.decode(ids[4:])
+    assert prompt_ids(random_model, range(5, 36)) == list(range(5, 36))  # one place is left of 32
+
+
+@pytest.mark.parametrize(
+    "ids, told",
+    [
+        ([], "A prompt of ids must have at least one, each from 0 to 260, but one has none. Use"),
+        ([5, 261], "but one has 261. Use the model's own tokenizer"),
+        ([-1, 5], "but one has -1"),
+        (
+            range(32),
+            "The prompt has 32 tokens, .* holds 32, with at least one new .* Shorten .* to 31 tokens",
+        ),
+    ],
+)
+def test_ids_that_cannot_be_read_are_refused_before_anything_is_said(random_model, ids, told):
+    with pytest.raises(UserError, match=told) as caught:
+        generate(random_model, ["fine", ids])
+    assert "\n" not in str(caught.value)
 
 
 def test_where_it_may_slide_the_end_of_the_context_ends_nothing(speaker):

@@ -187,7 +187,9 @@ def test_with_lora_the_head_stays_and_what_learns_gets_the_same_gradient_packed_
     model = add_lora(make(name), rank=2, alpha=4, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         for layer in lora_layers(model).values():  # B begins as zero, and A would get no gradient
-            layer.lora_B += 0.1 * torch.randn(layer.lora_B.shape, generator=torch.Generator().manual_seed(1))
+            layer.lora_B.add_(
+                0.1 * torch.randn(layer.lora_B.shape, generator=torch.Generator().manual_seed(1))
+            )
     one, many = learned(model, packed), learned(model, unpacked)
     assert len(one[2]) == 2 * len(lora_layers(model)) > 0
     assert model.unembed.weight.grad is None

@@ -30,7 +30,7 @@ class Piece:
 
 def generate(
     loaded: Loaded,
-    prompts: str | Sequence[str],
+    prompts: str | Sequence[str | Sequence[int]],
     *,
     max_tokens: int = 200,
     temperature: float = 0.8,
@@ -45,7 +45,8 @@ def generate(
 ) -> Iterator[Piece]:
     """Continue the prompts, side by side: each piece says which it belongs to.
 
-    An empty prompt begins a document. An answer ends at <|endoftext|> or another of the model's own ends
+    An empty prompt begins a document. A prompt may also be a list of ids, such as the template of a chat
+    gives: no border comes before them. An answer ends at <|endoftext|> or another of the model's own ends
     ("border"), before one of the `stop` strings or at one of the ids in `stop_tokens` ("stop"), after
     max_tokens ("length") or where the context is full ("context"); with `slide` it goes on there, with the
     last half of the text in view.
@@ -82,14 +83,23 @@ def generate(
     )
 
 
-def prompt_ids(loaded: Loaded, prompt: str) -> list[int]:
-    """The ids that the model reads: the border of a new document, then the prompt's own."""
-    ids = [loaded.tokenizer.border_id, *loaded.tokenizer.encode(prompt)]
+def prompt_ids(loaded: Loaded, prompt: str | Sequence[int]) -> list[int]:
+    """The ids that the model reads: the border of a new document and the text's own, or the given ids."""
+    if isinstance(prompt, str):
+        ids, start = [loaded.tokenizer.border_id, *loaded.tokenizer.encode(prompt)], 1
+    else:
+        ids, start, known = list(prompt), 0, loaded.tokenizer.vocab_size
+        if not ids or not all(0 <= id < known for id in ids):
+            raise UserError(
+                f"A prompt of ids must have at least one, each from 0 to {known - 1}, but one has "
+                f"{next((id for id in ids if not 0 <= id < known), 'none')}. Use the model's own tokenizer."
+            )
     limit = loaded.config.context_length
     if len(ids) >= limit:
         raise UserError(
-            f"The prompt has {len(ids) - 1} tokens, but the model's context holds {limit}, with the start "
-            f"and at least one new token. Shorten the prompt to {limit - 2} tokens."
+            f"The prompt has {len(ids) - start} tokens, but the model's context holds {limit}, with "
+            f"{'the start and ' * start}at least one new token. Shorten the prompt to {limit - 1 - start} "
+            f"tokens."
         )
     return ids
 

@@ -128,6 +128,15 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def write_jsonl(path: Path | str, records: Iterable[Any]) -> None:
+    """Write each record as one line of JSON, all of them or none."""
+    with whole_file(path) as part, open(part, "wb") as file:
+        for record in records:
+            # Half a character, as some data have it, cannot be UTF-8; its escape is proper JSON.
+            line = json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace")
+            file.write(line + b"\n")
+
+
 def sha256(path: Path | str) -> str:
     """The sha256 of a file's bytes, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
