@@ -5,6 +5,8 @@ from pathlib import Path
 
 from groundup.errors import UserError
 from groundup.runs.recipe import read_recipe
+from groundup.runs.tuning_recipe import read_tuning
+from groundup.settings import read_toml
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 
@@ -17,7 +19,7 @@ def main() -> int:
         print(f"There is no recipe in {RECIPES.name}/.")
     for path in paths:
         try:
-            read_recipe(path)
+            (read_tuning if "method" in read_toml(path) else read_recipe)(path)
         except UserError as error:
             print(f"{path.relative_to(RECIPES.parent)}: {error}")
             broken = True

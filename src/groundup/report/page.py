@@ -56,6 +56,11 @@ def default_commands(run: Run) -> list[tuple[str, str]]:
     prompt = next(
         (s.prompt for s in run.samples if 0 < len(s.prompt) < 60 and s.prompt.isprintable()), "Once"
     )
+    if run.facts.get("method") == "classify":
+        return [
+            ("Let it sort a text", f"groundup classify {folder} {shlex.quote('A text to sort')}"),
+            ("Make this page again", f"groundup report {folder}"),
+        ]
     return [
         ("Let the model write", f"groundup generate {folder} {shlex.quote(prompt)}"),
         ("Measure it", f"groundup evaluate {folder}"),

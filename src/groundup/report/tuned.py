@@ -41,9 +41,12 @@ def _result(run: Run) -> str:
     if not points:
         return "."
     last = points[-1]
-    if last.accuracy is not None:
-        return f": {percent(100 * last.accuracy)} right on held-out examples."
-    return f": loss {last.loss:.3f} on held-out examples."
+    method = run.facts.get("method")
+    if last.accuracy is not None and method == "classify":
+        return f": {percent(100 * last.accuracy)} of held-out texts are sorted right."
+    if last.accuracy is not None and method == "dpo":
+        return f": the preferred answer is likelier in {percent(100 * last.accuracy)} of held-out pairs."
+    return f": from {points[0].loss:.2f} to {last.loss:.2f} nats per token on held-out examples."
 
 
 def standfirst(run: Run) -> str:

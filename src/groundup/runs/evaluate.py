@@ -74,6 +74,11 @@ def texts_for(loaded: Loaded, model: Path, data: str | None, max_tokens: int, vi
             f"{model} is no run, so nobody knows what to evaluate on. Add --data FILE, or --data village."
         )
     facts = run.read_facts()["data"]
+    if "folder" not in facts:
+        raise UserError(
+            f"{run.path} was tuned on examples, not on a text; what they gave is in {run.evaluation}. To "
+            f"score its model on a text, add --data FILE."
+        )
     kept = Path(facts["folder"]) / "validation"
     if not (kept / "manifest.json").is_file():
         raise UserError(f"The prepared validation data of {run.path} are gone. Add --data {facts['source']}.")

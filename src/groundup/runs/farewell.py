@@ -37,11 +37,16 @@ def farewell(folder: RunFolder, view: View) -> None:
     if best is not None and best != checkpoints(folder.checkpoints)[-1]:
         view.say(f"Its validation loss was lowest at step {step_of(best):,}, which is kept: {best}")
     view.say("Go on with:")
-    verb = "finetune" if "method" in folder.read_facts() else "pretrain"
+    method = folder.read_facts().get("method")
     if folder.status != "finished":
+        verb = "finetune" if method else "pretrain"
         view.say("  " + command(verb, str(folder.recipe), "--runs", str(folder.path.parent)))
+    if method == "classify":
+        view.say("  " + command("classify", str(folder.path), "A text to sort"))
+        return
     view.say("  " + command("generate", str(folder.path)))
-    view.say("  " + command("evaluate", str(folder.path)))
+    if method in (None, "next_token"):
+        view.say("  " + command("evaluate", str(folder.path)))
 
 
 def _short(path: Path) -> str:

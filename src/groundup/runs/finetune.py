@@ -51,7 +51,7 @@ class Finetuning(Job):
             micro_batch=min(train.micro_batch, train.examples_per_step),
             stack=tuning.stack,
         )
-        self.operations = tuning.operations()
+        self.operations, self.unit = tuning.operations(), tuning.unit
 
     def facts(self) -> dict[str, Any]:
         loaded, total = self.tuning.loaded, self.learned.total
@@ -61,7 +61,6 @@ class Finetuning(Job):
             "parameters": total.parameters,
             "parameters_that_learn": total.learn,
             "family": family_for(loaded.config, type(loaded.model)).name,
-            "examples": len(self.tuning.samples),
             "data": self.tuning.facts(),
         }
 
@@ -71,8 +70,8 @@ class Finetuning(Job):
         train, n_examples = self.recipe.train, len(self.tuning.samples)
         epochs = train.steps * train.examples_per_step / n_examples
         view.say(
-            f"{n_examples:,} examples, {train.examples_per_step} in each of {train.steps:,} steps: "
-            f"{epochs:.3g} epochs."
+            f"{n_examples:,} {self.tuning.samples_are}, {train.examples_per_step} in each of "
+            f"{train.steps:,} steps: {epochs:.3g} epochs."
         )
 
     def watchers(self, folder: RunFolder, view: TrainingView) -> Sequence[Observer]:

@@ -180,6 +180,8 @@ class Recipe:
 def read_recipe(path: Path | str, changes: Iterable[str] = ()) -> Recipe:
     """Read a recipe and put in the changes (section.key=value). UserError for whatever does not fit."""
     table, changes = read_toml(path), tuple(changes)
+    if "method" in table:
+        raise UserError(f"{path} is a recipe to tune a model. Run it with: groundup finetune {path}")
     if isinstance(table.get("model"), dict) and any(word.startswith("model.size=") for word in changes):
         # Who turns the dial means another shape than the file's.
         table["model"] = {name: value for name, value in table["model"].items() if name not in SHAPE}

@@ -38,6 +38,7 @@ class Job:
     recipe: Any  # a Plan: each kind of run has its own
     method: nn.Module  # what learns
     batches: Batches
+    unit: str = "tokens"  # what counts in the loss: tokens, texts or pairs
     floor: float | None = None  # the best possible loss in nats, where it is known
     operations: float = 0.0  # of the whole run; long ones are compiled
     keeps_weights: bool = False  # whether checkpoints hold what learns beside the model's own files
@@ -151,7 +152,7 @@ def _train(job: Job, folder: RunFolder, checkpoint: Checkpoint | None, view: Vie
     else:
         folder.cut_back(-1)
     mishaps = told(folder, recipe.train, batches, state)
-    with mishaps, view.training(recipe.train.steps, state.step, job.floor) as training_view:
+    with mishaps, view.training(recipe.train.steps, state.step, job.floor, job.unit) as training_view:
         before, page = folder.read_facts()["seconds"], Page(folder)
         figures = Figures(folder, training_view, job.mfu, before)
 

@@ -164,6 +164,11 @@ def make_tuning(table: Table) -> TuneRecipe:
     """A checked recipe from its tables."""
     from groundup.runs.tunings import TUNINGS
 
+    if "method" not in table:
+        raise UserError(
+            "The recipe has no [method], so it trains a model from scratch. Run it with groundup pretrain, "
+            'or add [method] with a name, such as "next_token" or "answers".'
+        )
     recipe = build(TuneRecipe, table)
     name = recipe.method.get("name")
     if not isinstance(name, str):

@@ -110,9 +110,11 @@ class View:
         self.say(f"  done in {duration(self.clock() - start)}")
 
     @contextmanager
-    def training(self, steps: int, start: int, floor: float | None) -> "Iterator[TrainingView]":
+    def training(
+        self, steps: int, start: int, floor: float | None, unit: str = "tokens"
+    ) -> "Iterator[TrainingView]":
         """The live view of a training run. floor: the best possible loss, in nats per token, if known."""
-        view = TrainingView(self, steps, start, floor)
+        view = TrainingView(self, steps, start, floor, unit)
         if not self.console.is_terminal:
             yield view
             return
@@ -124,8 +126,8 @@ class View:
 class TrainingView:
     """Progress, loss beside the floor, speed and time left, and the newest sample."""
 
-    def __init__(self, view: View, steps: int, start: int, floor: float | None):
-        self.view, self.floor = view, floor
+    def __init__(self, view: View, steps: int, start: int, floor: float | None, unit: str = "tokens"):
+        self.view, self.floor, self.unit = view, floor, unit
         self.live: Live | None = None
         self._sample = Text("The first sample comes soon.", style="dim")
         self._sample_title = "sample"
@@ -142,7 +144,7 @@ class TrainingView:
         left = duration((self._steps - step) * seconds / done) if done >= 5 else "?"
         known = f" · best possible {self.floor:.3f}" if self.floor is not None else ""
         used = "" if mfu is None else f" · MFU {100 * mfu:.0f} %"
-        speed = f"{tokens_per_second:,.0f} tokens a second{used}"
+        speed = f"{tokens_per_second:,.0f} {self.unit} a second{used}"
         self._figures = Text(f"loss {loss:.3f}{known} · {speed}")
         self._progress.update(self._bar, completed=step, left=left)
         if self.live:

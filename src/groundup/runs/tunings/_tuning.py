@@ -35,6 +35,8 @@ class Tuning:
 
     Settings: ClassVar[type] = NoSettings
     samples: Samples  # what is learned from
+    unit: ClassVar[str] = "tokens"  # what counts in the loss
+    samples_are: str = "examples"  # what they are called
     stack: Callable[[list[Any]], Batch] = staticmethod(stack_windows)
 
     def __init__(self, recipe: TuneRecipe, loaded: Loaded[Any], view: View):

@@ -44,6 +44,7 @@ class Instructions(Tuning):
         few, many = kept[: recipe.validate.examples or None], kept
         self.few, self.many = (AnswerExamples(each, self.loaded.tokenizer, length) for each in (few, many))
         self.samples = PackedAnswers(examples, recipe.seed) if self.settings.packing else examples
+        self.samples_are = "rows of conversations" if self.settings.packing else "conversations"
         self.stack = stack_answers if self.settings.packing else stack_windows
         self.kept = kept
         self.about = files.facts() | {

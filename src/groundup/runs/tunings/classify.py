@@ -9,6 +9,7 @@ from groundup.data.labels import Labelled, read_labelled
 from groundup.errors import UserError
 from groundup.evaluation.labels import follow_labels, predict, score_labels, word_baseline
 from groundup.evaluation.score import Score
+from groundup.evaluation.statistics import wilson
 from groundup.methods.classify import Classify, Settings
 from groundup.model.classifier import Classifier
 from groundup.runs.examples import example_files
@@ -24,6 +25,7 @@ class Labels(Tuning):
 
     Settings = Settings
     stack = staticmethod(stack_labelled)
+    unit = samples_are = "texts"
 
     def __init__(self, recipe: TuneRecipe, loaded: Loaded[Any], view: View):
         super().__init__(recipe, loaded, view)
@@ -68,7 +70,8 @@ class Labels(Tuning):
     def validate(self) -> Judged:
         found = predict(self.model, self.few)
         line, says = follow_labels(found, [label for _, label in self.few], len(self.names))
-        return Judged(line["loss"], line, says)
+        sure = wilson(line["accuracy"] * len(self.few), len(self.few))
+        return Judged(line["loss"], {**line, "accuracy_interval": sure}, says)
 
     def scores(self) -> list[Score]:
         labels = self.many.labels

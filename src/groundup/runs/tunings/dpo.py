@@ -23,6 +23,7 @@ class Preferences(Tuning):
 
     Settings = Settings
     stack = staticmethod(stack_preferences)
+    unit = samples_are = "pairs"
 
     def __init__(self, recipe: TuneRecipe, loaded: Loaded[Any], view: View):
         super().__init__(recipe, speaking_decoder(loaded), view)

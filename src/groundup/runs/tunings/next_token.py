@@ -24,6 +24,8 @@ SCORED = 50_000
 class Style(Tuning):
     """Windows of a text, as in pre-training, from a model that is there."""
 
+    samples_are = "windows of text"
+
     def __init__(self, recipe: TuneRecipe, loaded: Loaded[Any], view: View):
         super().__init__(recipe, loaded, view)
         need_decoder(loaded)
