@@ -131,7 +131,7 @@ def _loss(run: Run) -> Chart | None:
     return Chart(
         "loss",
         "Training loss",
-        "nats per token, logarithmic steps",
+        f"nats per {words.unit(run).removesuffix('s')}, logarithmic steps",
         words.loss_sentence(run),
         draw,
         legend + ((("main", "validation"),) if validated else ()) + _floor_legend(floor and f"{floor:.2f}"),
@@ -186,8 +186,9 @@ def _speed(run: Run) -> Chart | None:
         axes.plot(steps, values, color=look.second, linewidth=1.5)
         axes.set_ylim(0, 1.12 * max(values) or 1)
 
-    says = words.speed_sentence(run.timing)
-    return Chart("speed", "Speed", "tokens per second", says, draw, note=_note(most))
+    unit = words.unit(run)
+    says = words.speed_sentence(run.timing, unit)
+    return Chart("speed", "Speed", f"{unit} per second", says, draw, note=_note(most))
 
 
 def _smoothed(

@@ -33,6 +33,7 @@ def page(run: Run, commands: Sequence[tuple[str, str]] | None = None) -> str:
             + _curves(run)
             + _scores(run)
             + tuned.confusion_section(run.scores)
+            + tuned.answers_section(run)
             + _facts(run)
             + _recipe(run)
             + _commands(run, commands),
@@ -162,11 +163,13 @@ def _facts(run: Run) -> str:
     data = known.get("data")
     data = data if isinstance(data, dict) else {}
     per_token = _ratio(number(data, "bytes"), number(data, "tokens"))
-    last = run.train[-1].tokens if run.train else None
+    last, unit = run.train[-1].tokens if run.train else None, words.unit(run)
     lists = [
         facts("Data", [
             ("Source", _text(data, "source")),
             ("Documents", _said(data, "documents", count)),
+            ("Examples", _said(data, "examples", count)),
+            ("Held-out examples", _said(data, "validation_examples", count)),
             ("Size", _said(data, "bytes", size)),
             ("Tokens", _said(data, "tokens", count)),
             ("Bytes per token", per_token),
@@ -175,13 +178,16 @@ def _facts(run: Run) -> str:
             ("Best possible", None if run.floor is None else f"{bits(run.floor)} bits per byte"),
         ]),
         facts("Model", [
+            ("Tuned from", _text(known, "base")),
+            ("Method", _text(known, "method")),
             ("Family", _text(known, "family")),
             ("Parameters", _said(known, "parameters", count)),
+            ("… that learn", _said(known, "parameters_that_learn", count)),
             ("… without embeddings", _said(known, "parameters_without_embeddings", count)),
             ("Vocabulary", _said(data, "vocab_size", count)),
             ("Steps planned", _said(known, "steps", count)),
-            ("Tokens per step", _said(known, "tokens_per_step", count)),
-            ("Tokens read", None if last is None else count(last)),
+            ("Tokens per step", _said(known, "tokens_per_step", count) if unit == "tokens" else None),
+            (f"{unit.capitalize()} read", None if last is None else count(last)),
         ]),
         facts("Machine", [
             ("Device", _text(known, "device")),

@@ -83,6 +83,15 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a tuned model answered to a held-out question, and what was expected."""
+
+    question: str
+    said: str
+    expected: str
+
+
+@dataclass(frozen=True)
 class Run:
     """A run's folder as values. Lists are in the order of the steps, and empty where nothing is there yet."""
 
@@ -95,6 +104,7 @@ class Run:
     held_out: list[HeldOut] = field(default_factory=list)
     timing: list[Timing] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
     recipe: str = ""
     skipped: tuple[str, ...] = ()
@@ -135,6 +145,7 @@ def read(folder: Path | str) -> Run:
         validation=_by_step([point for point in metrics if isinstance(point, Validation)]),
         held_out=_by_step([point for point in metrics if isinstance(point, HeldOut)]),
         timing=_by_step(_lines(folder / "timing.jsonl", _timing, skipped)),
+        answers=_lines(folder / "responses.jsonl", _answer, skipped),
         samples=sorted(samples, key=lambda sample: sample.step),
         scores=_read_scores(folder / "evaluation.json", skipped),
         recipe=_text(folder / "recipe.toml"),
@@ -254,6 +265,12 @@ def _sample(record: Record) -> Sample:
         mistake=mistake_of(record),
         checked=record.get("checked") is True,
     )
+
+
+def _answer(record: Record) -> Answer:
+    """A line of responses.jsonl."""
+    asked = [str(message["content"]) for message in record["messages"] if message["role"] == "user"]
+    return Answer(asked[-1], str(record["answer"]), str(record.get("reference") or ""))
 
 
 def _read_scores(path: Path, skipped: list[str]) -> list[Score]:

@@ -10,6 +10,7 @@ from groundup.report.numerals import count, duration, percent, plain
 from groundup.report.plots import Chart, Look, thin
 from groundup.report.read import HeldOut, Run
 from groundup.report.records import number
+from groundup.report.samples import shortened
 from groundup.report.scores import Score
 
 DEEDS = {
@@ -18,6 +19,7 @@ DEEDS = {
     "classify": "to sort texts",
     "dpo": "which answers people prefer",
 }
+MOST_ANSWERS = 10
 MOST_LABELS = 20  # of a table that can still be read
 
 
@@ -136,6 +138,25 @@ def confusion_section(scores: Sequence[Score]) -> str:
     lead = "Rows are what the held-out texts are, columns what the model said."
     table = element("table", element("thead", head) + element("tbody", rows), "plain")
     return section("What was taken for what", table, "confusion", lead)
+
+
+def answers_section(run: Run) -> str:
+    """The first answers to held-out questions, beside what was expected."""
+    names = ("Question", "The model", "Expected")
+    head = element("thead", element("tr", "".join(element("th", name, scope="col") for name in names)))
+    rows = "".join(
+        element(
+            "tr",
+            "".join(
+                element("td", f"<div>{escape(shortened(text))}</div>", data_label=name)
+                for name, text in zip(names, (each.question, each.said, each.expected), strict=True)
+            ),
+        )
+        for each in run.answers[:MOST_ANSWERS]
+    )
+    lead = "Greedy, of questions that it did not learn from; all of them are in responses.jsonl."
+    table = element("table", head + element("tbody", rows)) if rows else ""
+    return section("What it answers", table, "answers", lead)
 
 
 def _cell(number: int) -> str:

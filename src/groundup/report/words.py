@@ -28,6 +28,11 @@ def source(run: Run) -> str:
     return name if name != given or "." in name else f"the {name} corpus"
 
 
+def unit(run: Run) -> str:
+    """What counts in the loss: tokens, or what a fine-tuning says."""
+    return str(run.facts.get("unit") or "tokens")
+
+
 def headline(run: Run) -> str:
     """The result of the run in one sentence."""
     return f"{_subject(run)} {_deed(run)}{_result(run)}"
@@ -161,7 +166,8 @@ def loss_sentence(run: Run) -> str:
         return "No finite training loss has been measured."
     tail = points[-max(1, len(points) // 20) :]
     end = statistics.fmean(point.loss for point in tail)
-    says = f"The training loss went from {points[0].loss:.2f} to {end:.2f} nats per token"
+    each = unit(run).removesuffix("s")
+    says = f"The training loss went from {points[0].loss:.2f} to {end:.2f} nats per {each}"
     if broken:
         return f"{says}; at {plural(broken, 'step')} it was not a finite number, so the run went wrong there."
     validated = finite(run.validation)
@@ -192,12 +198,12 @@ def gradient_sentence(points: list[TrainPoint]) -> str:
     return f"Half of the steps had a gradient norm below {middle}; the largest was {top}, at step {where:,}."
 
 
-def speed_sentence(points: list[Timing]) -> str:
+def speed_sentence(points: list[Timing], unit: str = "tokens") -> str:
     """How fast the run was, and whether it kept its pace."""
     speeds = [point.tokens_per_second for point in points if point.tokens_per_second is not None]
     middle, low = statistics.median(speeds), min(speeds)
     middle, low = count(rough(middle)), count(rough(low))
-    said = f"Training read {middle} tokens per second (median); the slowest stretch did {low}."
+    said = f"Training read {middle} {unit} per second (median); the slowest stretch did {low}."
     shares = [point.mfu for point in points if point.mfu is not None]
     if shares:
         said += f" It made use of {statistics.median(shares):.0%} of the machine's matrix speed (MFU)."

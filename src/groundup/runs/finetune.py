@@ -58,6 +58,7 @@ class Finetuning(Job):
         return {
             "method": self.recipe.method["name"],
             "base": self.recipe.base,
+            "unit": self.unit,
             "parameters": total.parameters,
             "parameters_that_learn": total.learn,
             "family": family_for(loaded.config, type(loaded.model)).name,
