@@ -43,17 +43,17 @@ def split_labelled(
     two labels, if a part gets no text, or if a label is in another part but not in training.
     """
     shares = [part if isinstance(part, int | float) else 0.0 for part in (validation, test)]
-    for name, share in zip(("validation", "test"), shares, strict=True):
-        if not 0 <= share < 1 or sum(shares) >= 1:
-            raise UserError(
-                f"{name} = {share} is no share that leaves something to learn from. Usual is 0.1."
-            )
+    if min(shares) < 0 or sum(shares) >= 1:
+        raise UserError(
+            f"validation = {shares[0]} and test = {shares[1]} are no shares that leave something to learn "
+            f"from. Give numbers from 0 that add up to less than 1; usual is 0.1."
+        )
     if balance:
         labelled = balanced(labelled, seed)
     if len(labelled.names) < 2:
         raise UserError(
-            f"All texts have the label {labelled.names[0]!r}, so there is nothing to tell apart. Give texts "
-            f"with two or more labels."
+            f"All texts have the label {', '.join(labelled.names)}, so there is nothing to tell apart. Give "
+            f"texts with two or more labels."
         )
     sides: dict[str, int] = {}  # of each text: 0 train, 1 validation, 2 test
     for texts in _texts_by_label(labelled).values():

@@ -1,7 +1,7 @@
 """Intervals for what was measured."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -43,4 +43,24 @@ def bootstrap_ratio(
         chosen = rng.integers(len(over), size=len(over))
         ratios[i] = over[chosen].sum() / under[chosen].sum()
     low, high = np.quantile(ratios, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def bootstrap_counts(
+    counts: np.ndarray,
+    measure: Callable[[np.ndarray], np.ndarray],
+    *,
+    seed: int = 0,
+    draws: int = 1000,
+) -> tuple[float, float] | None:
+    """The 95 % interval of a measure that depends only on how many items are of each kind.
+
+    counts: whole numbers, of any shape; measure: (draws, *shape) -> (draws,). Drawing all items anew, with
+    replacement, is one multinomial draw of the counts. None with fewer than LEAST_ITEMS. Source: Efron 1979.
+    """
+    n = int(counts.sum())
+    if n < LEAST_ITEMS:
+        return None
+    drawn = np.random.default_rng(seed).multinomial(n, counts.ravel() / n, size=draws)
+    low, high = np.quantile(measure(drawn.reshape(draws, *counts.shape)), [0.025, 0.975])
     return float(low), float(high)

@@ -48,6 +48,8 @@ class Classify(Method[Classifier]):
         settings = settings or Settings()
         if not isinstance(model, Classifier):
             model = Classifier(model, n_labels, settings.dropout)
+        elif settings.dropout is not None:
+            model.drop.p = settings.dropout
         super().__init__(model)
         weights = None
         if settings.class_weights == "balanced":

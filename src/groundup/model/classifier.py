@@ -52,6 +52,7 @@ class Classifier(nn.Module):
         self.drop = nn.Dropout(usual if dropout is None else dropout)
         head = nn.Linear(config.d_model, n_labels, bias=not is_decoder)
         self.head = _fresh(head, model, generator)
+        self.train(model.training)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """(B, T) ids, of which each row's first `lengths` (B,) are real -> (B, C) logits.

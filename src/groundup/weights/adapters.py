@@ -76,7 +76,7 @@ class Place:
         return {name: [part.get_parameter(name) for part in self.parts] for name in names}
 
 
-def body_of(model: nn.Module) -> nn.Module:
+def body_of(model: Any) -> Decoder | Encoder:
     """A classifier's model, or the model itself."""
     return model.model if isinstance(model, Classifier) else model
 

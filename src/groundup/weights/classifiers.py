@@ -40,7 +40,7 @@ def labels_of(config_json: Mapping[str, Any]) -> tuple[str, ...]:
             f"This model gives each text {what}, which groundup does not compute. Choose a classifier that "
             f"gives one of two or more labels."
         )
-    if sorted(labels) != [*range(len(labels))] or len(set(labels.values())) < len(labels):
+    if not labels or sorted(labels) != [*range(len(labels))] or len(set(labels.values())) < len(labels):
         raise UserError(
             f"The labels are named {str(named)[:60]} (id2label): expected one name of its own for each of "
             f"0, 1, 2 ... Mend it."
