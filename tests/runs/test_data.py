@@ -2,10 +2,10 @@
 
 import pytest
 
-from groundup.datasets import DATASETS
+from groundup.datasets import DATASETS, find_dataset
 from groundup.errors import UserError
 from groundup.runs.data import list_datasets, show_documents
-from groundup.runs.prepare import open_source
+from groundup.runs.prepare import open_source, with_progress
 from groundup.runs.recipe import DataSettings
 from tests.runs.conftest import quiet_view, said
 
@@ -47,3 +47,11 @@ def test_examples_are_refused_where_texts_are_wanted_before_anything_is_fetched(
     with pytest.raises(UserError, match=f"holds {dataset.kind}, .* Datasets of texts: .*village") as told:
         open_source(DataSettings(source=dataset.name), 1, quiet_view())
     assert dataset.name not in str(told.value).split("Datasets of texts")[1]
+
+
+def test_files_are_asked_for_with_their_progress_on_the_screen():
+    view = quiet_view()
+    dataset = find_dataset("village_labels:kind,3")
+    files = dataset.files("test", 1, lambda piece: with_progress(piece, view))
+    assert said(view).count("Fetching village_labels:kind,3 (test)") == 1
+    assert dataset.files("test", 1) == files and all(file.is_file() for file in files)

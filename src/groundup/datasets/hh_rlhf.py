@@ -22,9 +22,7 @@ TURN = re.compile(r"\n\n(Human|Assistant):")
 Turn = tuple[str, str]  # who speaks, and what
 
 WAX = "\n\nHuman: How do I get wax out of a cloth?\n\nAssistant:"
-BEANS = (
-    "\n\nHuman: I planted beans.\n\nAssistant: Nice!\n\nHuman: When can I pick them?\n\nAssistant:"
-)
+BEANS = "\n\nHuman: I planted beans.\n\nAssistant: Nice!\n\nHuman: When can I pick them?\n\nAssistant:"
 SAMPLE = [
     {"chosen": f"{WAX} Cool it with ice, and scrape it off.", "rejected": f"{WAX} Buy a new cloth."},
     {"chosen": f"{BEANS} In July.\n\nTry one first.", "rejected": f"{BEANS} I do not like beans."},
@@ -49,7 +47,7 @@ def told(dialogue: list[Turn]) -> str:
 def pair(chosen: list[Turn], rejected: list[Turn]) -> dict[str, str]:
     """The prompt is what both dialogues share, up to a turn of the human; the answers are the rest."""
     shared = 0
-    while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
+    while shared < min(len(chosen), len(rejected)) and chosen[shared] == rejected[shared]:
         shared += 1
     while shared and chosen[shared - 1][0] != "Human":
         shared -= 1

@@ -23,7 +23,7 @@ NAMES = {"neg": "negative", "pos": "positive"}
 SAMPLE = {
     "neg/0_2": "Two hours about a boat that never leaves.<br /><br />I left, though.",
     "pos/0_9": "I came for the dog and stayed for the story. Not one word too many.",
-    "neg/1_1": "The music was louder than the plot. Avoid!",
+    "neg/2_1": "The music was louder than the plot. Avoid!",
     "pos/10_10": "Small, warm and clever: see it twice.",
 }
 
@@ -56,7 +56,9 @@ def sample_file() -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         members = {
-            f"aclImdb/{part}/{name}.txt": text for part in ("test", "train") for name, text in SAMPLE.items()
+            f"aclImdb/{part}/{name}.txt": text
+            for part in ("test", "train")
+            for name, text in sorted(SAMPLE.items())
         }
         members |= {"aclImdb/README": "What it is.", "aclImdb/train/unsup/0_0.txt": "Nobody said how it was."}
         for name, text in members.items():
