@@ -86,6 +86,9 @@ def test_a_style_is_learned_and_scored_before_and_after(tune: Tune, finished_run
         ("other text", 40),
     ]
     assert rows[2]["value"] < rows[0]["value"] - 0.1
+    moved = [row for row in run.read_evaluation() if row["task"] == "distance on other text"]
+    assert len(moved) == 2
+    assert all(row["value"] > 0 for row in moved)
     lines = [line for line in run.lines("metrics") if line["kind"] == "validation"]
     assert lines[-1]["loss"] < lines[0]["loss"]
     assert (run.path / "report.html").is_file()

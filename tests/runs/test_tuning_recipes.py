@@ -37,7 +37,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         family = FAMILIES.get(FAMILY.get(name, "gpt2"))
         if (folder / family.name).is_dir():
             return folder / family.name
-        tokenizer = KINDS["bert"]() if family.name == "bert" else Tokenizer.from_bytes()
+        tokenizer = KINDS["bert"].make() if family.name == "bert" else Tokenizer.from_bytes()
         sizes = {"vocab_size": tokenizer.vocab_size, "context_length": 96, "d_model": 16, "n_layers": 2}
         config = ModelConfig(**{**family.defaults, **sizes, "n_heads": 2, "dropout": 0.0})
         model = family.model(config)
@@ -85,7 +85,7 @@ def tune(base: Callable[[str], Path], tmp_path: Path) -> Callable[..., tuple[Run
             *template,
             f"data.source='{source}'",
             "data.validation=0.25",
-            *([f"data.other='{source}'"] if "other" in table["data"] else []),
+            *([f"data.other='{source}'", "data.split='position'"] if "other" in table["data"] else []),
             "train.steps=4",
             "train.examples_per_step=3",
             "train.micro_batch=2",

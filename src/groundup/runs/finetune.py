@@ -10,6 +10,7 @@ import torch
 
 from groundup.data.batches import Batches
 from groundup.data.order import Order
+from groundup.model.classifier import Classifier
 from groundup.model.lora import add_lora
 from groundup.runs.compiled import refuse_impossible
 from groundup.runs.continuing import refuse_foreign_folder, refuse_other_run
@@ -55,13 +56,14 @@ class Finetuning(Job):
 
     def facts(self) -> dict[str, Any]:
         loaded, total = self.tuning.loaded, self.learned.total
+        body = loaded.model.model if isinstance(loaded.model, Classifier) else loaded.model
         return {
             "method": self.recipe.method["name"],
             "base": self.recipe.base,
             "unit": self.unit,
             "parameters": total.parameters,
             "parameters_that_learn": total.learn,
-            "family": family_for(loaded.config, type(loaded.model)).name,
+            "family": family_for(loaded.config, type(body)).name,
             "data": self.tuning.facts(),
         }
 
@@ -94,7 +96,7 @@ class Finetuning(Job):
 
     def score(self, folder: RunFolder, view: View, step: int) -> None:
         with view.phase("Measuring before the training" if step == 0 else "Measuring after the training"):
-            found = self.tuning.scores() + (self.tuning.baselines() if step else [])
+            found = self.tuning.scores() + (self.tuning.compared() if step else [])
         if found:
             earlier = [row for row in folder.read_evaluation() if row.get("step", 0) < step]
             write_json(folder.evaluation, [*earlier, *({"step": step, **each.as_json()} for each in found)])

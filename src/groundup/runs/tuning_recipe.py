@@ -46,6 +46,7 @@ class TuneDataSettings:
     source: str
     validation: float = 0.1  # the share of the examples that is kept from learning
     validation_source: str = ""  # instead of a share: another file, or another split of the dataset
+    split: Literal["auto", "hash", "position"] = "auto"  # of a text: by documents, or its end is kept
     other: str = ""  # a text that is not to be forgotten: scored before and after
     max_examples: int = 0
     balance: bool = False  # of labels: as many texts of each as the rarest one has

@@ -69,8 +69,8 @@ class Tuning:
         """What is measured before the first step and after the last."""
         return []
 
-    def baselines(self) -> list[Score]:
-        """What a simple other way reaches on the same held-out examples, to compare with."""
+    def compared(self) -> list[Score]:
+        """At the end only: what it is compared with, such as a simple other way, or the model it began as."""
         return []
 
     def answers(self) -> Sequence[dict[str, Any]]:

@@ -44,7 +44,7 @@ class Labels(Tuning):
             for part in (self.split.train, self.split.validation)
         )
         few = recipe.validate.examples or len(self.many)
-        self.few = [self.many[i] for i in range(min(few, len(self.many)))]
+        self.few: Any = [self.many[i] for i in range(min(few, len(self.many)))]
         if self.samples.told:
             view.say(self.samples.told)
         if found.empty:
@@ -78,7 +78,7 @@ class Labels(Tuning):
         protocol = f"{len(labels)} held-out texts, the first {self.many.max_length} tokens of each"
         return score_labels(predict(self.model, self.many), labels, self.names, protocol=protocol)
 
-    def baselines(self) -> list[Score]:
+    def compared(self) -> list[Score]:
         """What counting words reaches on the same split; nothing where scikit-learn is not installed."""
         held = self.split.validation
         try:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from groundup.data.windows import TokenWindows
+from groundup.evaluation.divergence import divergence
 from groundup.evaluation.score import Score, rolling
 from groundup.evaluation.texts import Texts
 from groundup.methods.next_token import NextToken
@@ -15,7 +16,7 @@ from groundup.runs.tuning_recipe import TuneRecipe
 from groundup.runs.tunings._tuning import Judged, Tuning
 from groundup.system.progress import View
 from groundup.tasks.perplexity import figures, score
-from groundup.weights.folder import Loaded, need_decoder
+from groundup.weights.folder import Loaded, load, need_decoder
 
 SCORED = 50_000
 """Tokens of a text that are read for a score, and of each validation no more than so many of an example."""
@@ -35,7 +36,9 @@ class Style(Tuning):
             name=recipe.name,
             seed=recipe.seed,
             data=DataSettings(
-                source=data.source, column=data.column, split=SplitSettings(validation=data.validation)
+                source=data.source,
+                column=data.column,
+                split=SplitSettings(by=data.split, validation=data.validation),
             ),
             model={"from": recipe.base},
             train=replace(recipe.train, steps=recipe.train.steps or 1),
@@ -80,6 +83,31 @@ class Style(Tuning):
         found = score(self.loaded, self.many)
         if self.other is not None:
             found += [replace(each, task="other text") for each in score(self.loaded, self.other)]
+        return found
+
+    def compared(self) -> list[Score]:
+        """How far it has moved from the model that it began as, on both texts."""
+        base = load(self.recipe.base, device=self.loaded.device)
+        base.tokenizer = self.loaded.tokenizer
+        found = []
+        for name, texts in (("learned text", self.few), ("other text", self.other)):
+            if texts is None:
+                continue
+            moved = divergence(base, self.loaded, texts.ids)
+            kinds = (("KL(base || tuned)", moved.forward), ("KL(tuned || base)", moved.reverse))
+            found += [
+                Score(
+                    task=f"distance on {name}",
+                    metric=metric,
+                    value=amount.bits,
+                    interval=amount.bits_interval,
+                    n=moved.documents,
+                    protocol=f"{texts.source}: bits per token over {moved.tokens} tokens",
+                    version=1,
+                    chance=None,
+                )
+                for metric, amount in kinds
+            ]
         return found
 
 
