@@ -41,7 +41,7 @@ class Checkpoint:
 
 def save_checkpoint(
     folder: Path,
-    loaded: Loaded,
+    loaded: Loaded[Any],
     *,
     step: int,
     tensors: Mapping[str, Tensor],
