@@ -1,6 +1,7 @@
 """Classification against PyTorch's own loss, with weights and without, in value and in every gradient."""
 
 import tomllib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from groundup.training.loop import train
 from groundup.training.settings import TrainSettings
 from groundup.zoo import FAMILIES
 
-SIZES = {"vocab_size": 60, "context_length": 12, "d_model": 16, "n_layers": 2, "n_heads": 2}
+SIZES: dict[str, Any] = {"vocab_size": 60, "context_length": 12, "d_model": 16, "n_layers": 2, "n_heads": 2}
 COUNTS = (70, 20, 10)
 BALANCED = Settings(class_weights="balanced")
 

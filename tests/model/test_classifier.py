@@ -1,4 +1,6 @@
-"""A classifier's answer depends on the text alone: not on padding, nor on what stands beside it in a batch."""
+"""A classifier's answer depends on the text alone: not on padding, nor on its neighbours in a batch."""
+
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from groundup.model.encoder import Encoder
 from groundup.model.lora import add_lora
 from groundup.zoo import FAMILIES
 
-SIZES = {"vocab_size": 60, "context_length": 24, "d_model": 32, "n_layers": 2, "n_heads": 4}
+SIZES: dict[str, Any] = {"vocab_size": 60, "context_length": 24, "d_model": 32, "n_layers": 2, "n_heads": 4}
 LENGTHS = torch.tensor([9, 1, 14, 5])
 
 
@@ -115,7 +117,8 @@ def test_an_encoder_without_a_pooler_gets_one_that_learns():
     given.pooler = None
     model = Classifier(given, 2, generator=seeded())
     assert given.pooler is None
-    assert model.model.pooler is not None and model.model.pooler.weight.requires_grad
+    assert isinstance(model.model, Encoder) and model.model.pooler is not None
+    assert model.model.pooler.weight.requires_grad
     again = Classifier(given, 2, generator=seeded())
     assert torch.equal(again.head.weight, model.head.weight)
 

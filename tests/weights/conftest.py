@@ -19,6 +19,7 @@ from tests.web import Web, serve
 
 if TYPE_CHECKING:
     from tests.weights.adapted import Base
+    from tests.weights.classified import Theirs
 
 OPENAI_TINY = Path(__file__).parent / "openai_tiny"
 SIZE: dict[str, Any] = {"vocab_size": 51, "context_length": 12, "d_model": 16, "n_layers": 2, "n_heads": 2}
@@ -76,6 +77,14 @@ def base_of_family(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[str],
 def base(request: pytest.FixtureRequest, base_of_family: "Callable[[str], Base]") -> "Base":
     """The base of each family."""
     return base_of_family(request.param)
+
+
+@pytest.fixture(scope="session")
+def classifier_of(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[str], Theirs]":
+    """Makes the tiny classifier of transformers of a family, once."""
+    from tests.weights.classified import make_theirs
+
+    return functools.cache(lambda name: make_theirs(name, tmp_path_factory.mktemp(name)))
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from groundup.data.batches import Batches
 from groundup.data.order import Order
+from groundup.methods import Method
 from groundup.model.classifier import Classifier
 from groundup.model.lora import add_lora
 from groundup.runs.compiled import refuse_impossible
@@ -42,7 +44,7 @@ class Finetuning(Job):
     def __init__(self, recipe: TuneRecipe, tuning: Tuning):
         self.tuning = tuning
         self.method = tuning.make_method()
-        self.learned = choose_what_learns(recipe, self.method)
+        self.learned = choose_what_learns(recipe, self.method, tuning.what_is_new())
         n_examples, train = len(tuning.samples), recipe.train
         self.recipe: TuneRecipe = replace(recipe, train=train.for_examples(n_examples))
         self.batches = Batches(
@@ -153,23 +155,27 @@ def make_tuning_of(recipe: TuneRecipe, device: torch.device, view: View) -> Tuni
     return TUNINGS.get(recipe.method["name"])(recipe, loaded, view)
 
 
-def choose_what_learns(recipe: TuneRecipe, method: torch.nn.Module) -> Learned:
-    """Add LoRA, or freeze what does not learn, as the recipe says; which parts learn now."""
+def choose_what_learns(recipe: TuneRecipe, method: Method[Any], new: Sequence[nn.Module] = ()) -> Learned:
+    """Add LoRA, or freeze what does not learn, as the recipe says; which parts learn now.
+
+    new: parts that learn in any case.
+    """
     lora = recipe.learn.lora
     if lora.rank:
         generator = torch.Generator().manual_seed(recipe.seed)
-        targets = lora.targets
-        inner = method.get_submodule("model")
+        body = method.model.model if isinstance(method.model, Classifier) else method.model
         add_lora(
-            inner,
+            body,
             rank=lora.rank,
             alpha=lora.alpha,
             dropout=lora.dropout,
-            targets=targets,
+            targets=lora.targets,
             generator=generator,
         )
     else:
         choose(method, recipe.learn.what)
+    for part in new:
+        part.requires_grad_()
     return learned(method, recipe.train.optimizer)
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from torch import nn
+
 from groundup.data.batches import Batch, Samples, stack_windows
 from groundup.evaluation.score import Score
 from groundup.methods import Method
@@ -52,6 +54,10 @@ class Tuning:
     def make_method(self) -> Method[Any]:
         """The method around the model, once it is decided what of it learns."""
         raise NotImplementedError
+
+    def what_is_new(self) -> list[nn.Module]:
+        """Parts that begin with random numbers, and learn whatever else does: a head."""
+        return []
 
     def operations(self) -> float:
         """Floating-point operations of the whole run if its shapes stay the same; 0: it is not compiled."""

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+from torch import nn
+
 from groundup.data.label_examples import LabelledExamples, split_labelled, stack_labelled
 from groundup.data.labels import Labelled, read_labelled
 from groundup.errors import UserError
@@ -12,6 +15,7 @@ from groundup.evaluation.score import Score
 from groundup.evaluation.statistics import wilson
 from groundup.methods.classify import Classify, Settings
 from groundup.model.classifier import Classifier
+from groundup.model.encoder import Encoder
 from groundup.runs.examples import example_files
 from groundup.runs.recipe import check_context
 from groundup.runs.tuning_recipe import TuneRecipe
@@ -59,10 +63,16 @@ class Labels(Tuning):
 
     def make_method(self) -> Classify:
         counts = [self.split.train.counts[name] for name in self.names]
-        method = Classify(self.loaded.model, n_labels=len(self.names), settings=self.settings, counts=counts)
-        self.model: Classifier = method.model
-        self.loaded = replace(self.loaded, model=method.model, labels=self.names)
-        return method
+        generator = torch.Generator().manual_seed(self.recipe.seed)
+        self.no_pooler = getattr(self.loaded.model, "pooler", True) is None
+        n_labels, dropout = len(self.names), self.settings.dropout
+        self.model = Classifier(self.loaded.model, n_labels, dropout, generator=generator)
+        self.loaded = replace(self.loaded, model=self.model, labels=self.names)
+        return Classify(self.model, settings=self.settings, counts=counts)
+
+    def what_is_new(self) -> list[nn.Module]:
+        pooler = self.model.model.pooler if self.no_pooler and isinstance(self.model.model, Encoder) else None
+        return [self.model.head, *([pooler] if pooler is not None else [])]
 
     def facts(self) -> dict[str, Any]:
         return self.about
