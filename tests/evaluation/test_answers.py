@@ -6,12 +6,12 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.text.chats import said
 
 from groundup.data.answers import AnswerExamples
 from groundup.evaluation.answers import answers_loss, told
 from groundup.evaluation.statistics import bootstrap_ratio
 from groundup.weights.folder import Loaded
-from tests.text.chats import said
 
 CONVERSATIONS = [said("a" * (number % 3), "bcd"[: 1 + number % 4 % 3]) for number in range(12)]
 

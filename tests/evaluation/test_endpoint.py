@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.evaluation.chat_server import ChatServer, Wrong, serve_chat
 
 from groundup.errors import UserError
 from groundup.evaluation.endpoint import KEY, Endpoint
 from groundup.system.download import TRIES
-from tests.evaluation.chat_server import ChatServer, Wrong, serve_chat
 
 ASKED = [{"role": "user", "content": "Who? 🍞"}]
 

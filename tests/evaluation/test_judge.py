@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.evaluation.chat_server import ChatServer, serve_chat
+from tests.text.chats import said
 
 from groundup.errors import UserError
 from groundup.evaluation.endpoint import Endpoint
@@ -19,8 +21,6 @@ from groundup.evaluation.judge import (
 )
 from groundup.evaluation.responses import Response
 from groundup.evaluation.statistics import bootstrap_ratio, wilson
-from tests.evaluation.chat_server import ChatServer, serve_chat
-from tests.text.chats import said
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.text.chats import said
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from groundup.data.answers import AnswerExamples, PackedAnswers, stack_answers
@@ -17,7 +18,6 @@ from groundup.methods.answers import Answers
 from groundup.training.loop import train
 from groundup.training.settings import TrainSettings
 from groundup.weights.folder import Loaded, save
-from tests.text.chats import said
 
 LESSONS = [
     said("Who?", "Tom."),

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from tests.written import write_shard
 
 from groundup.errors import UserError
 from groundup.evaluation.texts import Texts
 from groundup.text.tokenizer import Tokenizer
-from tests.written import write_shard
 
 STORIES = ["ab", "déf", "ghijkl"]  # 2, 4 and 6 bytes
 TOKENIZER = Tokenizer.from_bytes()

@@ -5,9 +5,11 @@ import copy
 import pytest
 import torch
 
+from groundup.errors import UserError
 from groundup.methods.next_token import NextToken
 from groundup.model.config import ModelConfig
 from groundup.model.decoder import Decoder
+from groundup.training.loop import train
 from groundup.training.muon import Muon, orthogonal
 from groundup.training.optimizer import make_optimizer
 
@@ -98,3 +100,11 @@ def test_what_is_remembered_brings_a_fresh_optimizer_to_the_same_next_step(
         step(method, which, 2)
     for one, other in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_model_of_which_nothing_learns_is_one_line(make_method, make_settings, fixed, optimizer):
+    method = make_method().requires_grad_(False)
+    with pytest.raises(UserError, match=r"Nothing of this model learns. Choose what does") as caught:
+        train(method, fixed(6), make_settings(optimizer=optimizer))
+    assert "\n" not in str(caught.value)

@@ -124,7 +124,8 @@ class PreferenceExamples:
         self.too_long: list[int] = []  # places in `preferences`
         self.reference: Tensor | None = None  # (examples, 2), see `attach`
         for place, (prompt, *answers) in enumerate(preferences):
-            sample = PreferenceSample(*(_encode(tokenizer, prompt, answer) for answer in answers))
+            chosen, rejected = (_encode(tokenizer, prompt, answer) for answer in answers)
+            sample = PreferenceSample(chosen, rejected)
             if max(len(sample.chosen[0]), len(sample.rejected[0])) > max_length:
                 self.too_long.append(place)
             else:
