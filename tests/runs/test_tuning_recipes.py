@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from groundup.errors import UserError
 from groundup.methods import METHODS
 from groundup.model.config import ModelConfig
 from groundup.runs.finetune import RESPONSES, finetune
@@ -151,6 +152,24 @@ def test_answers_to_held_out_questions_are_kept(tune):
     assert all(line["reference"].startswith("The ") for line in lines)
     config = json.loads((run.model / "generation_config.json").read_text())
     assert Tokenizer.from_folder(run.model).special_tokens["<|end|>"] in config["eos_token_id"]
+
+
+BAD_INPUT = [
+    ("instruct-gpt2-alpaca", {"data.source": "records.tsv"}, "no file"),
+    ("instruct-gpt2-alpaca", {"data.source": "sms_spam"}, "holds labels, but this method learns from"),
+    ("instruct-gpt2-alpaca", {"model.template": "alpacca"}, "Did you mean 'alpaca'"),
+    ("spam-gpt2", {"sample.prompts": ["a"]}, "writes no texts"),
+    ("dpo", {"method.beta": 0}, "beta = 0"),
+    ("style-gpt-neo", {"model.from": "nowhere"}, "nowhere"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "message"), BAD_INPUT)
+def test_what_does_not_fit_is_one_line_before_any_training(name, changes, message, tune, tmp_path):
+    words = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
+    with pytest.raises(UserError, match=message):
+        tune(name, *words)
+    assert not (tmp_path / "run" / "run.json").exists()
 
 
 def test_a_classifier_stands_beside_counting_words(tune):

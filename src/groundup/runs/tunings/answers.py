@@ -1,7 +1,6 @@
 """Instructions: learn to answer, from conversations; the loss counts the answers alone."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from groundup.data.answers import AnswerExamples, PackedAnswers, stack_answers
@@ -37,12 +36,12 @@ class Instructions(Tuning):
             kept, _ = _read(files.kept)
         else:
             learned, kept = cut(learned, recipe.data.validation, recipe.seed, _question)
-        learned, kept = learned[: recipe.data.max_examples or None], kept
+        learned = learned[: recipe.data.max_examples or None]
         length = recipe.train.sequence_length
         with view.phase("Encoding the conversations") as progress:
             examples = AnswerExamples(learned, self.loaded.tokenizer, length, progress=progress)
-        few, many = kept[: recipe.validate.examples or None], kept
-        self.few, self.many = (AnswerExamples(each, self.loaded.tokenizer, length) for each in (few, many))
+        few = kept[: recipe.validate.examples or None]
+        self.few, self.many = (AnswerExamples(each, self.loaded.tokenizer, length) for each in (few, kept))
         self.samples = PackedAnswers(examples, recipe.seed) if self.settings.packing else examples
         self.samples_are = "rows of conversations" if self.settings.packing else "conversations"
         self.stack = stack_answers if self.settings.packing else stack_windows
@@ -90,7 +89,7 @@ class Instructions(Tuning):
 def speaking_decoder(loaded: Loaded[Any]) -> Loaded[Any]:
     """The model whose generation_config.json says where answers end. UserError if it cannot answer."""
     need_decoder(loaded)
-    return replace(speaking(loaded))
+    return speaking(loaded)
 
 
 def _read(files: Sequence[Any]) -> tuple[list[Conversation], int]:

@@ -35,6 +35,8 @@ class Labels(Tuning):
         super().__init__(recipe, loaded, view)
         length = recipe.train.sequence_length
         check_context(loaded.config, length)
+        if recipe.sample.prompts:
+            raise UserError("A classifier writes no texts, so sample.prompts cannot be. Leave [sample] out.")
         files = example_files(recipe.data, "labels", view)
         found = joined([read_labelled(file) for file in files.learned])
         kept = joined([read_labelled(file) for file in files.kept]) if files.kept else recipe.data.validation

@@ -37,9 +37,10 @@ class Preferences(Tuning):
             learned, kept = cut(learned, recipe.data.validation, recipe.seed, lambda pair: str(pair.prompt))
         learned = learned[: recipe.data.max_examples or None]
         kept = kept[: recipe.validate.examples or None]
-        self.samples, self.kept = (
-            PreferenceExamples(pairs, self.loaded.tokenizer, length) for pairs in (learned, kept)
-        )
+        with view.phase("Encoding the pairs"):
+            self.samples, self.kept = (
+                PreferenceExamples(pairs, self.loaded.tokenizer, length) for pairs in (learned, kept)
+            )
         self.about = files.facts() | {"examples": len(self.samples), "validation_examples": len(self.kept)}
         for name, examples in (("learned", self.samples), ("held-out", self.kept)):
             with view.phase(f"Asking the model about {name} pairs before it learns") as progress:
