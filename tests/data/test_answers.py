@@ -161,15 +161,18 @@ def test_a_packed_sample_is_its_examples_side_by_side_each_from_position_0():
     assert targets.tolist() == [*first[1], *second[1]]
     assert documents.tolist() == [0] * 11 + [1] * 8
     assert positions.tolist() == [*range(11), *range(8)]
-    assert len(PackedAnswers(examples, seed=0, length=25)) == 1
+    assert len(PackedAnswers(examples, seed=0, room=25)) == 1
 
 
-def test_what_fills_up_a_batch_is_no_target_and_a_document_of_its_own():
+def test_all_samples_are_as_long_as_the_fullest_and_what_fills_them_is_no_target_and_a_document_of_its_own():
     examples = AnswerExamples([said("ab", "cd"), said("a", "b")], BYTES, 9)
-    batch = stack_answers([PackedAnswers(examples, seed=0)[number] for number in range(2)])
+    packed = PackedAnswers(examples, seed=0)
+    assert packed.length == 8  # not the nine that there is room for
+    batch = stack_answers([packed[number] for number in range(2)])
     assert {name: tensor.shape for name, tensor in batch.items()} == dict.fromkeys(batch, (2, 8))
     assert list(batch) == ["ids", "targets", "documents", "positions"]
     assert all(tensor.dtype == torch.int64 for tensor in batch.values())
-    assert batch["targets"][1, 6:].tolist() == [NO, NO]
+    assert batch["ids"][1].tolist() == [*examples[1][0], 0, 0]
+    assert batch["targets"][1].tolist() == [*examples[1][1], NO, NO]
     assert batch["documents"][1].tolist() == [0] * 6 + [PADDING] * 2
     assert batch["positions"][1].tolist() == [0, 1, 2, 3, 4, 5, 0, 0]

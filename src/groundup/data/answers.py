@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from groundup.data.batches import Batch
@@ -119,35 +119,44 @@ class AnswerExamples(Dataset[Sample]):
 
 
 class Packed(NamedTuple):
-    """Several examples side by side in one sample; all (T,) int64."""
+    """Several examples side by side in one sample; all (T,) int64. What fills it up stands at its end."""
 
     ids: Tensor
     targets: Tensor
-    documents: Tensor  # the number of the example, from 0: attention stays within it
+    documents: Tensor  # the number of the example, from 0, or PADDING: attention stays within it
     positions: Tensor  # from 0 in each example
 
 
 class PackedAnswers(Dataset[Packed]):
-    """The examples, as many in each sample as fit into `length` tokens (by default their max_length).
+    """The examples, as many in each sample as fit into `room` tokens (by default their max_length).
 
     Which ones share a sample is decided once, by the seed; `groups` has the numbers of the examples in each.
+    All samples have the T of the fullest one, so that compiled code sees only one shape.
     """
 
-    def __init__(self, examples: AnswerExamples, seed: int, *, length: int | None = None):
-        self.examples, self.length = examples, length or examples.max_length
-        self.groups = pack(examples.lengths, self.length, seed)
+    def __init__(self, examples: AnswerExamples, seed: int, *, room: int | None = None):
+        self.examples, lengths = examples, examples.lengths
+        self.groups = pack(lengths, room or examples.max_length, seed)
+        self.length = max(sum(lengths[number] for number in group) for group in self.groups)
 
     def __len__(self) -> int:
         return len(self.groups)
 
     def __getitem__(self, index: int) -> Packed:
         ids, targets = zip(*(self.examples[number] for number in self.groups[index]), strict=True)
+        documents = [torch.full_like(each, number) for number, each in enumerate(ids)]
+        positions = [torch.arange(len(each)) for each in ids]
         return Packed(
-            torch.cat(ids),
-            torch.cat(targets),
-            torch.cat([torch.full_like(each, number) for number, each in enumerate(ids)]),
-            torch.cat([torch.arange(len(each)) for each in ids]),
+            self._filled(ids, 0),
+            self._filled(targets, NO_TARGET),
+            self._filled(documents, PADDING),
+            self._filled(positions, 0),
         )
+
+    def _filled(self, parts: Sequence[Tensor], value: int) -> Tensor:
+        """(T,) the parts, and this value in what is left."""
+        joined = torch.cat([*parts])
+        return F.pad(joined, (0, self.length - len(joined)), value=value)
 
 
 def pack(lengths: Sequence[int], room: int, seed: int) -> list[list[int]]:
@@ -172,11 +181,6 @@ def pack(lengths: Sequence[int], room: int, seed: int) -> list[list[int]]:
 
 
 def stack_answers(samples: Sequence[Packed]) -> Batch:
-    """Packed samples as a batch: {"ids", "targets", "documents", "positions"}, each (B, T) of the longest T.
-
-    What fills up a shorter one is no target, and a document of its own.
-    """
-    columns = zip(Packed._fields, zip(*samples, strict=True), (0, NO_TARGET, PADDING, 0), strict=True)
-    return {
-        name: pad_sequence(list(rows), batch_first=True, padding_value=fill) for name, rows, fill in columns
-    }
+    """Packed samples as a batch: {"ids", "targets", "documents", "positions"}, each (B, T) int64."""
+    columns = zip(Packed._fields, zip(*samples, strict=True), strict=True)
+    return {name: torch.stack(list(rows)) for name, rows in columns}
