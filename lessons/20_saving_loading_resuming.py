@@ -34,6 +34,7 @@ from groundup.training.optimizer import make_optimizer
 from groundup.training.settings import TrainSettings
 from groundup.training.snapshot import restore, state_tensors
 from groundup.weights.checkpoints import keep_checkpoints, newest_checkpoint, save_checkpoint
+from groundup.weights.folder import write_model
 from groundup.zoo import family_for
 
 SHORT = os.environ.get("GROUNDUP_LESSON") == "short"  # groundup's tests run the lesson in a few seconds
@@ -292,7 +293,7 @@ stopped, first_half = run(until=HALF)
 write_whole(FOLDER / "ours", to_bytes(snapshot(stopped)), failure=10**9)
 save_checkpoint(
     FOLDER / "checkpoints",
-    complete(stopped.method.model),
+    lambda folder: write_model(folder, complete(stopped.method.model)),
     step=stopped.step,
     tensors=state_tensors(stopped),
     values={},
