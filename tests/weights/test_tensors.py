@@ -129,7 +129,10 @@ from groundup.text.tokenizer import Tokenizer
 from groundup.weights.folder import Loaded, load, save
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    # On Linux getrusage also counts what the parent held when it started this process.
+    if (status := Path("/proc/self/status")).exists():
+        return 1024 * int(status.read_text().partition("VmHWM:")[2].split()[0])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 folder, what = Path(sys.argv[1]), sys.argv[2]
 config = ModelConfig(vocab_size=5000, context_length=64, d_model=640, n_layers=24, n_heads=10)
