@@ -102,8 +102,11 @@ def test_a_step_whose_weights_add_up_to_less_than_one_is_divided_by_them():
     method = Classify(model(), settings=BALANCED, counts=COUNTS)
     given = batch([0])
     expected = F.cross_entropy(method.model(given["ids"], given["lengths"]), given["labels"])
+    gradient = torch.cat([g.flatten() for g in torch.autograd.grad(expected, [*method.parameters()])])
     assert balanced_weights(COUNTS)[0] < 0.5
-    assert train(method, One(), settings).loss == pytest.approx(expected.item(), rel=1e-6)
+    state = train(method, One(), settings)
+    assert state.loss == pytest.approx(expected.item(), rel=1e-6)
+    assert state.gradient_norm == pytest.approx(float(gradient.norm()), rel=1e-5)
 
 
 def test_balanced_weights_are_scikit_learns():
