@@ -1,7 +1,10 @@
 """Style: go on learning to name the next token, on an author's texts, and see what that costs elsewhere."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from groundup.data.windows import TokenWindows
 from groundup.evaluation.divergence import divergence
@@ -17,6 +20,9 @@ from groundup.runs.tunings._tuning import Judged, Tuning
 from groundup.system.progress import View
 from groundup.tasks.perplexity import figures, score
 from groundup.weights.folder import Loaded, load, need_decoder
+
+COMPARED = 5_000
+"""Tokens at which two models are compared: every one of the vocabulary counts there, in float64."""
 
 SCORED = 50_000
 """Tokens of a text that are read for a score, and of each validation no more than so many of an example."""
@@ -93,7 +99,7 @@ class Style(Tuning):
         for name, texts in (("learned text", self.few), ("other text", self.other)):
             if texts is None:
                 continue
-            moved = divergence(base, self.loaded, texts.ids)
+            moved = divergence(base, self.loaded, beginning(texts.ids, COMPARED))
             kinds = (("KL(base || tuned)", moved.forward), ("KL(tuned || base)", moved.reverse))
             found += [
                 Score(
@@ -109,6 +115,17 @@ class Style(Tuning):
                 for metric, amount in kinds
             ]
         return found
+
+
+def beginning(documents: Sequence[np.ndarray], tokens: int) -> list[np.ndarray]:
+    """The first documents that hold so many tokens; the last of them is cut."""
+    taken: list[np.ndarray] = []
+    for ids in documents:
+        left = tokens - sum(map(len, taken))
+        if left < 2:
+            break
+        taken.append(ids[:left])
+    return taken
 
 
 TUNING = Style
