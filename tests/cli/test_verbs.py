@@ -7,12 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from transformers import BertConfig, BertForMaskedLM
 
 from groundup.cli import VERBS
 from groundup.runs.folder import RunFolder
 from groundup.settings import to_toml
+from groundup.text.tokenizer import Tokenizer
 from groundup.weights.folder import load
 from tests.cli.conftest import Said
 from tests.runs.conftest import TINY
@@ -238,3 +241,21 @@ def test_data_prepare_tells_what_there_is(tmp_path: Path, groundup: Call) -> Non
     said = groundup("data", "prepare", tmp_path / "r.toml")
     assert said.code == 0, said.err
     assert "for validation" in said.out
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_is_one_line_without_a_place_in_the_code(
+    groundup: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    }
+    BertForMaskedLM(BertConfig(vocab_size=264, **sizes)).save_pretrained(tmp_path / "theirs")
+    Tokenizer.from_bytes().save(tmp_path / "theirs")
+    capsys.readouterr()
+    said = groundup("export", tmp_path / "theirs", tmp_path / "ours", "--verify")
+    assert said.code == 0
+    assert said.err == "groundup: The weights have no pooler: the model does without.\n"

@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from groundup.text.tokenizer import Tokenizer
 from groundup.weights.folder import load, save
 from groundup.weights.foreign import load_foreign
 from tests.runs.conftest import quiet_view
-from tests.weights.test_foreign import nanogpt
+from tests.weights.test_foreign import from_scratch, nanogpt
 
 IDS = torch.arange(10)[None]
 MERGES = [("t", "h"), ("th", "e"), ("Ġ", "the")]
@@ -79,6 +80,9 @@ def test_verifying_says_whether_tensors_or_logits_were_compared_and_sees_a_diffe
     model, other = load(source).model, load(source).model
     assert "are the same bit for bit" in compare(model, other, "float32")
     half = copy.deepcopy(model).bfloat16().float()
+    assert "are the same bit for bit" in compare(half, half, "bf16"), "nothing was lost"
+    with pytest.raises(UserError, match="tensors differ, such as "):
+        compare(half, model, "bf16")
     assert "logits were compared, not tensors" in compare(model, half, "bf16")
     with pytest.raises(UserError, match="tensors differ, such as "):
         compare(model, half, "float32")
@@ -105,3 +109,40 @@ def test_what_is_there_is_never_replaced(source, tmp_path):
         with pytest.raises(UserError, match="is there already. Choose another name"):
             export(source, target, quiet_view(), form=form)
     assert (tmp_path / "own.pth").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name, magic", [("out.gguf", b"GGUF"), ("out.pth", b"PK"), ("OUT.PT", b"PK")])
+def test_the_name_of_the_target_says_its_form_unless_another_is_asked_for(source, tmp_path, name, magic):
+    if magic == b"GGUF":
+        pytest.importorskip("gguf", reason="The extra gguf is not installed.")
+    assert export(source, tmp_path / name, quiet_view()).read_bytes().startswith(magic)
+    (tmp_path / name).unlink()
+    assert (export(source, tmp_path / name, quiet_view(), form="hf") / "config.json").is_file()
+
+
+def test_what_a_single_file_lacks_can_be_given_and_a_folder_lacks_nothing(source, tmp_path):
+    (tmp_path / "alone").mkdir()
+    theirs = from_scratch(tmp_path / "alone" / "book.pth", width=24)
+    given: dict[str, Any] = {"tokenizer": source, "n_heads": 2}
+    with pytest.raises(UserError, match="--heads N"):
+        export(tmp_path / "alone" / "book.pth", tmp_path / "out", quiet_view())
+    target = export(tmp_path / "alone" / "book.pth", tmp_path / "out", quiet_view(), **given)
+    with torch.no_grad():
+        assert_close(load(target).model(IDS), theirs(IDS), atol=1e-5, rtol=0)
+    with pytest.raises(UserError, match="are for a single file, but .*source is a folder"):
+        export(source, tmp_path / "other", quiet_view(), **given)
+
+
+@pytest.mark.parametrize("form", ["pth", "gguf", "hf"])
+def test_a_full_disk_is_told_in_one_line_and_nothing_is_kept(source, tmp_path, form):
+    resource = pytest.importorskip("resource", reason="Windows has no limits on the size of files.")
+    if form == "gguf":
+        pytest.importorskip("gguf", reason="The extra gguf is not installed.")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9000, hard))
+    try:
+        with pytest.raises(UserError, match="Could not write .*out: .* what was there is kept"):
+            export(source, tmp_path / "out", quiet_view(), form=form)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]

@@ -198,3 +198,14 @@ def test_logits_that_differ_from_those_of_transformers_are_found(
         small_gpt2.model.get_parameter("final_norm.bias").add_(0.01)
     with pytest.raises(UserError, match="the difference from transformers should be at most .*, not 0.0"):
         check_openai("small", tmp_path / "small", small_gpt2, tmp_path / "written")
+
+
+def test_a_link_to_a_folder_stays_and_the_model_is_where_it_leads(make_loaded: Make, tmp_path: Path):
+    save(tmp_path / "source", make_loaded())
+    (tmp_path / "disk" / "model").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "model")
+    import_model(str(tmp_path / "source"), tmp_path / "link", quiet_view(), verify=True)
+    assert (tmp_path / "disk" / "model" / "config.json").is_file()
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "link", "source"]
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["model"]

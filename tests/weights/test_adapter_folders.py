@@ -11,12 +11,14 @@ from transformers import AutoModelForCausalLM
 from groundup.errors import UserError
 from groundup.model.lora import add_lora, lora_layers
 from groundup.runs.export import export
+from groundup.runs.importing import import_model
 from groundup.system.progress import View
 from groundup.text.tokenizer import Tokenizer
 from groundup.weights.adapter_config import ADAPTER_CONFIG, base_of
 from groundup.weights.adapters import ADAPTER, attach, save
 from groundup.weights.folder import load, read_config
 from groundup.weights.folder import save as save_whole
+from tests.runs.conftest import quiet_view, said
 from tests.weights.adapted import assert_same, make_base, ours_of, peft_folder, seeded, shake
 
 
@@ -41,6 +43,14 @@ def test_the_export_of_an_adapter_is_the_merged_model_for_transformers(base_of_f
         export(tmp_path / name, tmp_path / f"{name} whole", View(), verify=True)
         opened = AutoModelForCausalLM.from_pretrained(tmp_path / f"{name} whole")
         assert_same(loaded.model, opened, base.ids)
+
+
+def test_an_adapter_is_imported_merged_and_verified_against_what_was_merged(gpt2, tmp_path):
+    save(tmp_path / "adapter", ours_of(gpt2))
+    view = quiet_view()
+    import_model(str(tmp_path / "adapter"), tmp_path / "whole", view, verify=True)
+    assert "read back, are equal to those of" in said(view)
+    assert_same(load(tmp_path / "whole").model, load(tmp_path / "adapter").model, gpt2.ids)
 
 
 def test_an_adapter_can_stand_on_another_one(gpt2, tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -81,8 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # program wants a core; a short spin and then sleep costs nothing. torch reads it when it is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
-        command = typer.main.get_command(build())
-        code = command.main(args=arguments, prog_name="groundup", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            command = typer.main.get_command(build())
+            code = command.main(args=arguments, prog_name="groundup", standalone_mode=False)
         return int(code or 0)
     except UserError as error:
         return _refuse(str(error))
@@ -107,5 +110,13 @@ def _usage(error: Any) -> int:
 
 
 def _refuse(message: str) -> int:
-    print("groundup: " + " ".join(message.split()), file=sys.stderr)
+    _tell(message)
     return EXIT_USER
+
+
+def _warn(message: Warning | str, *where_in_the_code: object) -> None:
+    _tell(str(message))
+
+
+def _tell(message: str) -> None:
+    print("groundup: " + " ".join(message.split()), file=sys.stderr)

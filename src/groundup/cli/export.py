@@ -12,9 +12,12 @@ def export(
     ],
     target: Annotated[Path, typer.Argument(help="The new folder, or for pth and gguf the new file.")],
     to: Annotated[
-        str,
-        typer.Option(help="hf: a Hugging Face folder; gguf: for llama.cpp; pth: a state dict (a pickle)."),
-    ] = "hf",
+        str | None,
+        typer.Option(
+            help="hf: a Hugging Face folder; gguf: for llama.cpp; pth: a state dict (a pickle). By default "
+            "as the target's name ends, else hf."
+        ),
+    ] = None,
     dtype: Annotated[
         str, typer.Option(help="What numbers become: float32, bf16 or fp16; in GGUF also q8_0.")
     ] = "float32",
@@ -22,6 +25,12 @@ def export(
         bool, typer.Option("--verify", help="Read it back and compare, before it stays.")
     ] = False,
     shard_gb: Annotated[float, typer.Option(help="Of a folder: no file of weights is larger.")] = 5.0,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="For a single file: its tokenizer, a folder or a tokenizer.json.")
+    ] = None,
+    heads: Annotated[
+        int | None, typer.Option(min=1, help="For a single file that does not say it: the number of heads.")
+    ] = None,
 ) -> None:
     """Write a model for other programs: transformers, llama.cpp or plain PyTorch.
 
@@ -33,14 +42,24 @@ def export(
 
       groundup export runs/demo my_model --dtype bf16
 
-      groundup export runs/my_book my_book.gguf --to gguf --dtype q8_0 --verify
+      groundup export runs/my_book my_book.gguf --dtype q8_0 --verify
 
       groundup export ckpt.pt my_model
     """
     from groundup.runs.export import export as write
     from groundup.system.progress import View
 
-    write(where, target, View(), form=to, dtype=dtype, verify=verify, shard_bytes=shard_gb * 10**9)
+    write(
+        where,
+        target,
+        View(),
+        form=to,
+        dtype=dtype,
+        verify=verify,
+        shard_bytes=shard_gb * 10**9,
+        tokenizer=tokenizer,
+        n_heads=heads,
+    )
 
 
 VERB = export

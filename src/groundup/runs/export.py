@@ -2,7 +2,7 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -11,10 +11,10 @@ from torch import Tensor
 from groundup.errors import UserError, did_you_mean
 from groundup.model.decoder import Decoder
 from groundup.model.encoder import Encoder
-from groundup.system.files import whole_file, whole_folder
+from groundup.system.files import check_writable, whole_file, whole_folder
 from groundup.system.progress import View
 from groundup.weights.folder import Loaded, load, write_model
-from groundup.weights.foreign import load_foreign
+from groundup.weights.foreign import load_foreign, refuse_options_of_files
 from groundup.weights.gguf import check_gguf, read_gguf, write_gguf
 from groundup.weights.state_dicts import OWN, read_pickle
 from groundup.weights.tensors import SHARD_BYTES
@@ -24,6 +24,9 @@ from groundup.zoo._table import EMBEDDING, UNEMBEDDING
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 NUMBERS = {"hf": [*DTYPES], "pth": [*DTYPES], "gguf": [*DTYPES, "q8_0"]}
 """The forms, and what numbers can be written as in each."""
+
+ENDINGS = {".gguf": "gguf", ".pth": "pth", ".pt": "pth"}
+"""Names of files that say the form."""
 
 OTHER_NAMES = {"f32": "float32", "f16": "fp16", "float16": "fp16", "bfloat16": "bf16"}
 
@@ -39,17 +42,21 @@ def export(
     target: Path,
     view: View,
     *,
-    form: str = "hf",
+    form: str | None = None,
     dtype: str = "float32",
     verify: bool = False,
     shard_bytes: float = SHARD_BYTES,
+    tokenizer: Path | None = None,
+    n_heads: int | None = None,
 ) -> Path:
     """Write a model as a Hugging Face folder, a state dict of PyTorch or a GGUF file, whole or not at all.
 
-    where: a run, a model's folder, or a file as `load_foreign` takes it. form: "hf", "pth" or "gguf". dtype:
-    "float32", "bf16" or "fp16"; for "gguf" also "q8_0". verify: read it back and compare before it gets its
-    name. shard_bytes: of a Hugging Face folder, no file of weights is larger. UserError for what cannot be.
+    where: a run, a model's folder, or a file as `load_foreign` takes it, with its `tokenizer` and `n_heads`.
+    form: "hf", "pth" or "gguf"; by default what the target's name ends with, else "hf". dtype: "float32",
+    "bf16" or "fp16"; for "gguf" also "q8_0". verify: read it back and compare before it gets its name.
+    shard_bytes: of a Hugging Face folder, no file of weights is larger. UserError for what cannot be.
     """
+    form = form or ENDINGS.get(target.suffix.lower(), "hf")
     dtype = OTHER_NAMES.get(dtype, dtype)
     for given, known, what in ((form, NUMBERS, "--to"), (dtype, NUMBERS.get(form, ()), "--dtype")):
         if given not in known:
@@ -59,7 +66,12 @@ def export(
         raise UserError("--shard-gb must be above 0. Leave it out for shards of 5 GB.")
     if os.path.lexists(target):
         raise UserError(f"{target} is there already. Choose another name, or delete it first.")
-    loaded = load_foreign(Path(where), tell=view.say) if os.path.isfile(where) else load(where)
+    check_writable(target)
+    if os.path.isfile(where):
+        loaded = load_foreign(where, tokenizer=tokenizer, n_heads=n_heads, tell=view.say)
+    else:
+        refuse_options_of_files(where, tokenizer, n_heads)
+        loaded = load(where)
     if form != "hf" and not isinstance(loaded.model, Decoder):
         raise UserError(f"This model is an encoder, which --to {form} cannot hold. Write a folder: --to hf.")
     for note in check_gguf(loaded) if form == "gguf" else []:
@@ -99,7 +111,11 @@ def write_state_dict(path: Path, loaded: Loaded, dtype: torch.dtype) -> None:
         tensors[names[_module(UNEMBEDDING)]] = tensors[names[_module(EMBEDDING)]]
     config_json = {"model_type": family.model_type, **family.write(loaded.config)}
     vars(tensors)["_metadata"] = OrderedDict({OWN: config_json})
-    torch.save(tensors, path)
+    with open(path, "wb") as file:
+        try:
+            torch.save(tensors, file)
+        except RuntimeError as error:  # of closing what could not be written; it hides the disk's own
+            raise error.__context__ or error from None
 
 
 def _module(parameter: str) -> tuple[str]:
@@ -124,10 +140,10 @@ READERS: dict[str, Callable[[Path, Loaded], Decoder | Encoder]] = {
 def compare(model: Decoder | Encoder, back: Decoder | Encoder, dtype: str) -> str:
     """What the comparison of a model with its written form gave, in one line. UserError if they differ.
 
-    In float32 nothing is lost, so that the tensors must be the same bits; elsewhere it is what they compute.
+    Where nothing is lost, as in float32, tensors must be the same bits; elsewhere it is what they compute.
     """
     ours, theirs = dict(model.named_parameters()), dict(back.named_parameters())
-    if dtype == "float32":
+    if dtype == "float32" or _keeps_all(ours.values(), DTYPES.get(dtype)):
         wrong = [
             name for name, t in ours.items() if not torch.equal(t.to("cpu", torch.float32), theirs[name])
         ]
@@ -157,6 +173,11 @@ def compare(model: Decoder | Encoder, back: Decoder | Encoder, dtype: str) -> st
     if not worst <= TOLERATED[dtype] * spread:
         raise UserError(f"As {dtype} it is another model: {told}. Nothing was kept; choose --dtype float32.")
     return f"Verified: rounded to {dtype}, so that {what} were compared, not tensors: {told}."
+
+
+def _keeps_all(tensors: Iterable[Tensor], dtype: torch.dtype | None) -> bool:
+    """Whether these numbers lose nothing in that form, such as those of a bf16 model in bf16."""
+    return dtype is not None and all(torch.equal(t.to(dtype).to(t), t) for t in tensors)
 
 
 def _computed(model: Decoder | Encoder, ids: Tensor) -> Tensor:

@@ -12,8 +12,9 @@ from groundup.errors import UserError
 from groundup.system.files import check_writable, sha256, whole_folder
 from groundup.system.progress import View
 from groundup.text.known import GPT2_FILES
+from groundup.weights.adapter_config import is_adapter
 from groundup.weights.folder import Loaded, load, model_folder, read_config, write_model
-from groundup.weights.foreign import load_with_memory
+from groundup.weights.foreign import load_with_memory, refuse_options_of_files
 from groundup.weights.memory import MEMORY, read_memory
 from groundup.weights.places import OPENAI, is_elsewhere
 from groundup.weights.tensors import read_tensors, stored_dtype, write_tensors
@@ -53,10 +54,7 @@ def import_model(
     if not is_elsewhere(where) and os.path.isfile(where):
         loaded, memory = load_with_memory(where, tokenizer=tokenizer, n_heads=n_heads, tell=view.say)
     else:
-        if tokenizer or n_heads:
-            raise UserError(
-                f"--tokenizer and --heads are for a single file, but {where} is a folder. Leave them out."
-            )
+        refuse_options_of_files(where, tokenizer, n_heads)
         source = model_folder(where)
         loaded, memory = load(source, dtype=stored_dtype(source)), read_memory(source)
     with whole_folder(folder) as part:
@@ -64,7 +62,8 @@ def import_model(
         if memory:
             write_tensors(part / MEMORY, memory)
         if verify:
-            theirs = in_full(loaded, read_tensors(source) if source else _pushed(loaded))
+            stored = None if source is None or is_adapter(source) else read_tensors(source)
+            theirs = in_full(loaded, stored or _pushed(loaded))
             view.say(compare_tensors(theirs, in_full(loaded, read_tensors(part)), source or Path(where)))
             if source and where.startswith(OPENAI):
                 for found in check_openai(where.removeprefix(OPENAI), source, load(part), part):

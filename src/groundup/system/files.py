@@ -48,8 +48,9 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
     """Gives an empty folder beside `path`; it becomes `path` only if the block ends without an error.
 
     A folder that is there already is replaced in two renames; a crash between them leaves it as `.NAME.old`.
+    A link stays, and what it leads to is replaced.
     """
-    path = Path(path)
+    path = Path(path).resolve() if os.path.islink(path) else Path(path)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.is_dir():

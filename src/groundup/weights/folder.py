@@ -159,7 +159,7 @@ def _load_folder(folder: Path, device: torch.device | str | None, dtype: torch.d
     family.table.pull(model, read_tensors(folder), tied=config.tie_embeddings)
     missing = [name for name in family.table.optional if getattr(model, name) is None]
     if missing:
-        warnings.warn(f"The weights in {folder} have no {', '.join(missing)}: the model does without.")
+        warnings.warn(f"The weights have no {', '.join(missing)}: the model does without.")
     return Loaded(model.eval(), _tokenizer(folder, config), config, card, generation)
 
 

@@ -46,6 +46,14 @@ def load_with_memory(
     return _load(Path(path), tokenizer, n_heads, tell, with_memory=True)
 
 
+def refuse_options_of_files(where: Path | str, tokenizer: Path | None, n_heads: int | None) -> None:
+    """UserError if a folder is given what only a single file can lack."""
+    if tokenizer or n_heads:
+        raise UserError(
+            f"--tokenizer and --heads are for a single file, but {where} is a folder. Leave them out."
+        )
+
+
 def _load(
     path: Path,
     tokenizer: Path | None,

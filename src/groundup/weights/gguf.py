@@ -1,6 +1,6 @@
 """Models as GGUF, the one file that llama.cpp and what is built on it open."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -155,16 +155,30 @@ def write_gguf(path: Path, loaded: Loaded, form: str) -> None:
 
 def read_gguf(path: Path, config: ModelConfig) -> Decoder:
     """The model of a GGUF file that was written from this configuration, in float32."""
-    gguf, how = library(), ARCHITECTURES[family_for(config).name]
-    tensors = {}
-    for stored in gguf.GGUFReader(path).tensors:
-        numbers = torch.from_numpy(gguf.dequantize(stored.data, stored.tensor_type).copy())
-        turned = how.neighbours and _is_query_or_key(stored.name)
-        tensors[stored.name] = halves(numbers, config.head_width) if turned else numbers
-    model = Decoder(config)
+    model, how = Decoder(config), ARCHITECTURES[family_for(config).name]
     table = replace(how.table, ignored=(r"rope_freqs\.weight",))
-    table.pull(model, tensors, tied=config.tie_embeddings)
+    table.pull(model, _Stored(path, config, how), tied=config.tie_embeddings)
     return model.eval()
+
+
+class _Stored(Mapping[str, Tensor]):
+    """The tensors of a file in float32 and in our order of rows; each is made when it is asked for."""
+
+    def __init__(self, path: Path, config: ModelConfig, how: Architecture):
+        self._gguf, self._config, self._how = library(), config, how
+        self._found = {tensor.name: tensor for tensor in self._gguf.GGUFReader(path).tensors}
+
+    def __getitem__(self, name: str) -> Tensor:
+        found = self._found[name]
+        numbers = torch.from_numpy(self._gguf.dequantize(found.data, found.tensor_type).copy())
+        turned = self._how.neighbours and _is_query_or_key(name)
+        return halves(numbers, self._config.head_width) if turned else numbers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 def _describe(writer: Any, config: ModelConfig) -> None:
