@@ -121,6 +121,7 @@ def test_names_with_dots_that_lead_nowhere_are_no_harm(tmp_path):
         ("sms_spam", b"<html>Please log in</html>", "no proper archive: File is not a zip file"),
         ("sms_spam", zip_of({"readme": "only this"}), "has no member SMSSpamCollection, but readme"),
     ],
+    ids=["a page for a tar", "a tar cut short", "another tar", "a page for a zip", "another zip"],
 )
 def test_an_archive_that_is_none_or_holds_something_else_is_one_line(
     name, content, words, hub, source_of, monkeypatch
